@@ -1,0 +1,82 @@
+// HeadRuntime: what the client asks of the side that computes on this device. Two implementations stand behind it:
+// the browser's worker (src/worker) and Node (src/head/nodeRuntime.ts). It knows nothing of links or plans.
+import type { CodecParams } from '../codec/params.ts';
+import type { Manifest } from '../model/manifest.ts';
+import type { Tensors } from '../tensor.ts';
+
+export type DeviceKind = 'webgpu' | 'wasm' | 'node';
+
+export interface DeviceReport {
+  kind: DeviceKind;
+  /** Adapter or CPU in words: vendor, architecture, whether it is a software adapter. */
+  adapter: string;
+  software: boolean;
+  /** With `device: 'auto'`: measured milliseconds of the first segment on each device. */
+  measured?: { webgpu?: number; wasm?: number };
+  /** Why WebGPU was not used, when it was wanted. */
+  note?: string;
+}
+
+/** Pixels as RGBA bytes, row-major, not premultiplied. */
+export interface Pixels {
+  width: number;
+  height: number;
+  data: Uint8ClampedArray | Uint8Array;
+}
+
+/** What a runtime accepts as input: a picture the platform decoded, an encoded picture, or named tensors. */
+export type RuntimeInput =
+  | { kind: 'bitmap'; bitmap: ImageBitmap }
+  | { kind: 'file'; bytes: Uint8Array }
+  | { kind: 'pixels'; pixels: Pixels }
+  | { kind: 'tensors'; tensors: Tensors };
+
+/** Milliseconds per stage on this device; absent stages did not happen. */
+export interface StageTimes {
+  preprocess?: number;
+  head?: number;
+  /** Codec on the device, read-back included. */
+  encode?: number;
+}
+
+export interface HeadResult {
+  /** A whole request frame (FORMAT.md), ready to send. */
+  frame: Uint8Array;
+  timings: StageTimes;
+  /** Bytes of the feature as raw float32, for comparison. */
+  rawBytes: number;
+}
+
+export interface LocalResult {
+  outputs: Tensors;
+  timings: StageTimes;
+}
+
+/** `loaded` and `total` in bytes over all files of this step. */
+export interface Progress {
+  stage: 'download' | 'compile';
+  loaded: number;
+  total: number;
+}
+
+export interface LoadOptions {
+  manifest: Manifest;
+  /** `GET ${artifacts}/${sha256}` answers a segment's bytes. */
+  artifacts: string;
+  token?: string;
+}
+
+export interface HeadRuntime {
+  readonly device: DeviceReport;
+  /** Downloads (or takes from the cache) and compiles segments first…last; those that are there already cost nothing. */
+  load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<void>;
+  /** Runs segments 0…cut and encodes the feature at that cut. */
+  head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult>;
+  /** Runs every segment here. */
+  local(input: RuntimeInput): Promise<LocalResult>;
+  /** The picture as an upload: resized and cropped to the model's input, JPEG or WebP; or raw tensors. */
+  remote(input: RuntimeInput, format: 'jpeg' | 'webp', quality: number): Promise<HeadResult>;
+  /** Feature bytes as gzip of float16, the yardstick of the page and the benchmarks; runs on demand. */
+  gzipFp16Bytes(input: RuntimeInput, cut: number): Promise<number>;
+  close(): Promise<void>;
+}
