@@ -1,0 +1,59 @@
+// The import rule: data flows one way, so imports do too. A folder may import its right-hand neighbours in the flow
+// and the shared leaves; the list below is the whole of what is allowed.
+const LEAVES =
+  '^src/(errors|tensor|codec/params|wire/layout|model/manifest|image/[^/]+|tail/backend|head/runtime|transport/transport)\\.ts$';
+const ALLOWED = {
+  client: ['worker', 'transport', 'wire', 'codec/cpu'],
+  worker: ['head'],
+  head: ['codec/gpu', 'codec/cpu', 'wire'],
+  'codec/gpu': ['codec/reference'],
+  'codec/cpu': ['codec/reference'],
+  'codec/reference': [],
+  wire: [],
+  transport: ['wire'],
+  model: [],
+  image: [],
+  tail: ['wire', 'codec/cpu', 'model'],
+};
+
+const slashes = (s) => s.replace('/', '\\/');
+const rules = Object.entries(ALLOWED).map(([from, to]) => ({
+  name: `import-rule-${from.replace('/', '-')}`,
+  comment: `${from} imports only ${[...to, 'shared leaves'].join(', ')}`,
+  severity: 'error',
+  from: { path: `^src/${slashes(from)}/`, pathNot: '\\.test\\.ts$' },
+  to: {
+    path: '^src/',
+    pathNot: [LEAVES, `^src/${slashes(from)}/`, ...to.map((t) => `^src/${slashes(t)}/`)],
+  },
+}));
+
+module.exports = {
+  forbidden: [
+    ...rules,
+    {
+      name: 'nothing-imports-app-or-cli',
+      severity: 'error',
+      from: { pathNot: '^src/(app|cli)/' },
+      to: { path: '^src/(app|cli)/' },
+    },
+    {
+      name: 'tail-stays-on-the-server',
+      severity: 'error',
+      from: { path: '^src/tail/', pathNot: '\\.test\\.ts$' },
+      to: { path: '^src/(worker|head|client|codec/gpu)/', pathNot: '^src/head/runtime\\.ts$' },
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types'] },
+  },
+};

@@ -1,0 +1,89 @@
+// What the specs share: one real tail (the built CLI in its own process) per worker, pictures, and the decoded frames
+// that a page sends.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test as base } from '@playwright/test';
+import { type Labelled, loadDataset } from '../bench/datasets.ts';
+import { assembleFleet, type Served } from '../bench/fleet.ts';
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const wanted = process.env.ISTHMUS_DATA ?? join(root, '..', 'shared', 'data');
+
+/** Folder with real photos and models, or undefined where it is absent. */
+export const data = existsSync(wanted) ? wanted : undefined;
+if (!data) console.warn('No data folder: e2e runs on the embedded model and drawn pictures only.');
+
+export interface Tail {
+  url: string;
+  folder: string;
+  models: Served[];
+  process: ChildProcess;
+}
+
+/** Starts `isthmus serve` as a user would and waits for the line with its address. */
+export function startTail(
+  folder: string,
+  extra: readonly string[] = [],
+): Promise<{ url: string; process: ChildProcess }> {
+  const child = spawn(
+    process.execPath,
+    [
+      join(root, 'dist/cli.js'),
+      'serve',
+      folder,
+      '--port',
+      '0',
+      '--app',
+      join(root, 'dist-app'),
+      '--quiet',
+      ...extra,
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const take = (chunk: Buffer) => {
+      said += chunk;
+      const url = /listening on (http:\/\/\S+)/.exec(said)?.[1];
+      if (url) resolve({ url, process: child });
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.on('exit', (code) => reject(new Error(`isthmus serve ended with ${code}: ${said}`)));
+  });
+}
+
+/** Ends a tail as an operator would and resolves with its exit code. */
+export function stopTail(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve) => {
+    child.removeAllListeners('exit');
+    child.on('exit', (code) => resolve(code));
+    child.kill('SIGTERM');
+  });
+}
+
+export const test = base.extend<object, { tail: Tail }>({
+  tail: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
+    async ({}, use) => {
+      await using fleet = await assembleFleet(data);
+      const { url, process: child } = await startTail(fleet.folder);
+      await use({ url, folder: fleet.folder, models: fleet.models, process: child });
+      await stopTail(child);
+    },
+    { scope: 'worker', timeout: 120_000 },
+  ],
+});
+
+/** Real photos where the data folder is present, this repository's drawn pictures otherwise. */
+export async function pictures(
+  dataset: 'imagenette' | 'imagenet',
+  limit: number,
+): Promise<(Labelled & { bytes: Buffer })[]> {
+  const list = await loadDataset(dataset, data, limit);
+  return Promise.all(list.map(async (picture) => ({ ...picture, bytes: await readFile(picture.path) })));
+}

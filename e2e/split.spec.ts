@@ -1,0 +1,140 @@
+// The heart of the matter: what a page answers through head, codec, link and tail equals what the whole model says.
+// Every cut of every served model, on WebGPU (software adapter) and on wasm.
+import { expect, type Page } from '@playwright/test';
+import { decodeTensor } from '../src/codec/cpu/decode.ts';
+import type { connect } from '../src/index.ts';
+import type { Tensor } from '../src/tensor.ts';
+import { readFrame } from '../src/wire/readFrame.ts';
+import { pictures, test } from './fixtures.ts';
+import { argmax, relativeDifference, runFromCut, runWhole } from './reference.ts';
+
+type Session = Awaited<ReturnType<typeof connect>>;
+interface Globals {
+  isthmus: { connect: typeof connect };
+  session: Session;
+}
+
+/** Opens a session inside the page and keeps it there. */
+async function openSession(
+  page: Page,
+  endpoint: string,
+  device: 'webgpu' | 'wasm',
+): Promise<Session['manifest']> {
+  return page.evaluate(
+    async ([url, wanted]) => {
+      const g = globalThis as unknown as Globals;
+      g.session = await g.isthmus.connect(url, { device: wanted, mode: 'only-split' });
+      return g.session.manifest;
+    },
+    [endpoint, device] as const,
+  );
+}
+
+/** Runs one picture or tensor in the page; hands back the frame it sent, decoded, beside its answer. */
+async function runInPage(
+  page: Page,
+  input: { photo: Buffer } | { tensor: Tensor; name: string },
+  cut: string,
+  codec: string,
+) {
+  const sent = page.waitForRequest(
+    (request) => request.method() === 'POST' && request.url().endsWith('/infer'),
+  );
+  const answer = page.evaluate(
+    async ([given, options]) => {
+      const { session } = globalThis as unknown as Globals;
+      const source =
+        'photo' in given
+          ? new Blob([Uint8Array.from(atob(given.photo), (c) => c.charCodeAt(0))])
+          : {
+              [given.name]: {
+                dtype: 'float32' as const,
+                shape: given.shape,
+                data: Float32Array.from(given.values),
+              },
+            };
+      const { outputs, report } = await session.run(source, options);
+      return { logits: Array.from(Object.values(outputs)[0]!.data as Float32Array), report };
+    },
+    [
+      'photo' in input
+        ? { photo: input.photo.toString('base64') }
+        : {
+            name: input.name,
+            shape: [...input.tensor.shape],
+            values: Array.from(input.tensor.data as Float32Array),
+          },
+      { cut, codec },
+    ] as const,
+  );
+  const body = (await sent).postDataBuffer();
+  const frame = readFrame(new Uint8Array(body!));
+  return {
+    ...(await answer),
+    feature: frame.tensors.map((tensor) => decodeTensor(tensor)),
+    bytes: body!.byteLength,
+  };
+}
+
+/** A reproducible input tensor with values like a normalised photo's. */
+function pseudoPhoto(shape: readonly number[]): Tensor {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  let state = 12345;
+  for (let i = 0; i < data.length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    data[i] = Math.sin(i / 37) + (state / 2 ** 32 - 0.5);
+  }
+  return { dtype: 'float32', shape, data };
+}
+
+for (const device of ['wasm', 'webgpu'] as const) {
+  test.describe(`heads on ${device}`, () => {
+    test('every cut: the answer is the whole model fed with the decoded feature', async ({ page, tail }) => {
+      test.setTimeout(600_000);
+      await page.goto(tail.url);
+      await page.waitForFunction(() => 'isthmus' in globalThis);
+      for (const { name, dataset } of tail.models) {
+        // A software adapter needs seconds per picture on the larger models.
+        const photos = await pictures(dataset, device === 'webgpu' && name !== 'neck10' ? 1 : 4);
+        const manifest = await openSession(page, `${tail.url}/models/${name}`, device);
+        const input = pseudoPhoto(manifest.inputs[0]!.shape.map((d) => (typeof d === 'number' ? d : 1)));
+        const truth = await runWhole(name, input);
+        for (const cut of manifest.cuts) {
+          const lossless = await runInPage(
+            page,
+            { tensor: input, name: manifest.inputs[0]!.name },
+            cut.name,
+            'raw',
+          );
+          expect(lossless.report.ran).toBe('split');
+          expect(lossless.report.bytes.up).toBe(lossless.bytes);
+          expect(
+            relativeDifference(lossless.logits, truth),
+            `${name} ${cut.name} raw against the whole model`,
+          ).toBeLessThan(1e-4);
+
+          let agree = 0;
+          let worst = 0;
+          let bytes = 0;
+          for (const { bytes: photo } of photos) {
+            const raw = await runInPage(page, { photo }, cut.name, 'raw');
+            const packed = await runInPage(page, { photo }, cut.name, 'slicer');
+            for (const run of [raw, packed]) {
+              const expected = await runFromCut(name, cut.name, run.feature);
+              worst = Math.max(worst, relativeDifference(run.logits, expected));
+              expect(argmax(run.logits)).toBe(argmax(expected));
+            }
+            agree += Number(argmax(raw.logits) === argmax(packed.logits));
+            bytes += packed.bytes;
+          }
+          expect(worst, `${name} ${cut.name} against the tail of the whole model`).toBeLessThan(1e-4);
+          console.log(
+            `${device} ${name} ${cut.name}: worst relative difference ${worst.toExponential(1)}; slicer agrees with raw on ` +
+              `${agree} of ${photos.length}, ${Math.round(bytes / photos.length)} B of ${cut.rawBytes} B raw`,
+          );
+        }
+        await page.evaluate(() => (globalThis as unknown as Globals).session.close());
+      }
+    });
+  });
+}

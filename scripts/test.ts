@@ -1,0 +1,90 @@
+// `npm test`: everything, from types to real browsers. Finds or installs Chromium, runs each stage to its end even when
+// one fails, says what was not run, and closes with "N passed, N failed".
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureChromium } from './chromium.ts';
+import { root, run, step } from './run.ts';
+
+process.env.ISTHMUS_CHROMIUM = ensureChromium();
+const data = process.env.ISTHMUS_DATA ?? join(root, '..', 'shared', 'data');
+const scratch = await mkdtemp(join(tmpdir(), 'isthmus-test-'));
+const total = { passed: 0, failed: 0, skipped: 0 };
+
+function count(part: Partial<typeof total>): void {
+  for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += part[key] ?? 0;
+}
+
+async function countFile(
+  name: string,
+  file: string,
+  code: number,
+  read: (json: never) => Partial<typeof total>,
+): Promise<void> {
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const part: Partial<typeof total> = text ? read(JSON.parse(text) as never) : {};
+  // A runner that died before or after its tests has failed even when no single test did.
+  if (code !== 0 && !part.failed) part.failed = 1;
+  console.log(
+    `${name}: ${part.passed ?? 0} passed, ${part.failed ?? 0} failed, ${part.skipped ?? 0} skipped\n`,
+  );
+  count(part);
+}
+
+console.log('── check: types, lint, import rule, unused exports');
+const check = await run('node', ['scripts/check.ts']);
+count(check.code === 0 ? { passed: 1 } : { failed: 1 });
+
+console.log('── build: library, tail, CLI, web app');
+const build = await run('node', ['scripts/build.ts']);
+count(build.code === 0 ? { passed: 1 } : { failed: 1 });
+
+const published = await step('package exports (publint)', 'publint', ['--strict']);
+count(published.code === 0 ? { passed: 1 } : { failed: 1 });
+
+for (const project of ['node', 'browser']) {
+  console.log(`── vitest, project ${project}`);
+  const file = join(scratch, `${project}.json`);
+  const { code } = await run('vitest', [
+    'run',
+    '--project',
+    project,
+    '--reporter=dot',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
+  await countFile(
+    `vitest ${project}`,
+    file,
+    code,
+    (json: { numPassedTests: number; numFailedTests: number; numPendingTests: number }) => ({
+      passed: json.numPassedTests,
+      failed: json.numFailedTests,
+      skipped: json.numPendingTests,
+    }),
+  );
+}
+
+console.log('── Playwright: the built page, CLI and package against the real tail');
+const file = join(scratch, 'e2e.json');
+const { code } = await run('playwright', ['test', '--reporter=list,json'], {
+  env: { PLAYWRIGHT_JSON_OUTPUT_FILE: file },
+});
+await countFile(
+  'playwright',
+  file,
+  code,
+  (json: { stats: { expected: number; unexpected: number; flaky: number; skipped: number } }) => ({
+    passed: json.stats.expected + json.stats.flaky,
+    failed: json.stats.unexpected,
+    skipped: json.stats.skipped,
+  }),
+);
+
+await rm(scratch, { recursive: true, force: true });
+if (!existsSync(data)) {
+  console.log('Not run: everything that needs real photos and models (set ISTHMUS_DATA to their folder).');
+}
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exit(total.failed > 0 ? 1 : 0);

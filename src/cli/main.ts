@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+// The `isthmus` command: one subcommand per file of this folder. Errors become one line and exit code 1, here only.
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { IsthmusError } from '../errors.ts';
+import { registerBench } from './bench.ts';
+import { registerInspect } from './inspect.ts';
+import { registerRun } from './run.ts';
+import { registerServe } from './serve.ts';
+import { registerSplit } from './split.ts';
+
+// package.json sits two levels above the source and one above the bundle.
+const packageFile = import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json';
+const { version } = JSON.parse(readFileSync(new URL(packageFile, import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('isthmus')
+  .description('Split computing: the first layers of a network in the browser, the rest on your server.')
+  .version(version)
+  .showHelpAfterError('(isthmus COMMAND --help shows the options)');
+
+registerSplit(program);
+registerServe(program);
+registerRun(program);
+registerInspect(program);
+registerBench(program);
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const error = IsthmusError.from(thrown, 'INTERNAL', 'Isthmus met a defect of its own; please report it');
+  process.stderr.write(`isthmus: ${error.code}: ${error.message}\n`);
+  if (process.env.ISTHMUS_DEBUG && error.stack) process.stderr.write(`${error.stack}\n`);
+  process.exitCode = 1;
+}
