@@ -1,0 +1,89 @@
+// The public codec as a user meets it: ten lines that work, and refusals by code.
+import { describe, expect, test } from 'vitest';
+import type { Tensor } from '../tensor.ts';
+import { decode, decodeFrame, encode, encodeFrame } from './index.ts';
+import { PRESETS, type SlicerParams } from './params.ts';
+import { VECTORS } from './reference/vectors.ts';
+
+const real = VECTORS.find((v) => v.name === 'a real shape: 64×14×14')!;
+const feature: Tensor = { dtype: 'float32', shape: real.shape, data: real.data() };
+const others: Tensor[] = [
+  { dtype: 'int64', shape: [2], data: BigInt64Array.of(1n, -5n) },
+  { dtype: 'float16', shape: [3, 1], data: Uint16Array.of(0x3c00, 0x7c00, 1) },
+  { dtype: 'float64', shape: [], data: Float64Array.of(Math.PI) },
+  { dtype: 'bool', shape: [0], data: new Uint8Array(0) },
+];
+const refusal = (code: string) => expect.objectContaining({ name: 'IsthmusError', code });
+
+describe('round trips', () => {
+  test('slicer is smaller and close, raw is exact', () => {
+    const small = encode(feature, 'slicer');
+    expect(small.payload.length).toBeLessThan(feature.data.byteLength / 10);
+    const back = decode(small);
+    expect(back.shape).toEqual(feature.shape);
+    const kept = [...(back.data as Float32Array)].filter((x) => x !== 0).length;
+    expect(kept / feature.data.length).toBeCloseTo(0.3, 2);
+    expect(decode(encode(feature, 'raw'))).toEqual(feature);
+  });
+
+  test('a frame carries every element type, and meta', () => {
+    const bytes = encodeFrame([feature, ...others], {
+      codec: 'slicer-fine',
+      kind: 'reply',
+      cut: 3,
+      meta: { id: 7 },
+    });
+    const frame = decodeFrame(bytes);
+    expect(frame).toMatchObject({ kind: 'reply', cut: 3, meta: { id: 7 }, modelTag: '0000000000000000' });
+    expect(frame.tensors.slice(1)).toEqual(others);
+    expect(frame.tensors[0]).toEqual(decode(encode(feature, 'slicer-fine')));
+  });
+
+  test('a view into a larger array encodes like a copy', () => {
+    const view = (feature.data as Float32Array).subarray(5, 1005);
+    const a = encode({ dtype: 'float32', shape: [1000], data: view });
+    expect(a).toEqual(encode({ dtype: 'float32', shape: [1000], data: view.slice() }));
+  });
+
+  test('a payload at an odd address decodes', () => {
+    const bytes = encodeFrame([feature, ...others]);
+    const odd = new Uint8Array(bytes.length + 1);
+    odd.set(bytes, 1);
+    expect(decodeFrame(odd.subarray(1))).toEqual(decodeFrame(bytes));
+  });
+});
+
+describe('refusals', () => {
+  const slicer: SlicerParams = PRESETS.slicer;
+  test.each([
+    ['no-such-preset'],
+    [{ family: 'rans' }],
+    [{ ...slicer, keep: 1.5 }],
+    [{ ...slicer, asymmetry: Number.NaN }],
+    [{ ...slicer, blocks: 3 }],
+    [{ ...slicer, budget: { kind: 'max-error', delta: -1 } }],
+    [{ ...slicer, budget: { kind: 'taste' } }],
+    [null],
+  ])('codec %j: CODEC_INVALID', (codec) => {
+    expect(() => encode(feature, codec as SlicerParams)).toThrowError(refusal('CODEC_INVALID'));
+  });
+
+  test('shape and data that disagree, too many dimensions, too many bytes', () => {
+    expect(() => encode({ ...feature, shape: [5] })).toThrowError(refusal('INPUT_INVALID'));
+    const flat = { dtype: 'float32', shape: Array(9).fill(1), data: Float32Array.of(1) } as const;
+    expect(() => encode(flat)).toThrowError(refusal('INPUT_INVALID'));
+    const huge = { dtype: 'uint8', shape: [2 ** 26 + 1], data: new Uint8Array(2 ** 26 + 1) } as const;
+    expect(() => encode(huge, 'raw')).toThrowError(refusal('TOO_LARGE'));
+  });
+
+  test('what does not decode', () => {
+    const good = encode(feature);
+    expect(() => decode({ ...good, family: 'image' })).toThrowError(refusal('CODEC_INVALID'));
+    expect(() => decode({ ...good, dtype: 'int32' })).toThrowError(refusal('FRAME_INVALID'));
+    expect(() => decode({ ...good, shape: [1.5] })).toThrowError(refusal('FRAME_INVALID'));
+    expect(() => decode({ ...good, shape: [0x7fffffff, 0x7fffffff] })).toThrowError(refusal('TOO_LARGE'));
+    expect(() => decode(good, { outputBytes: 1000 })).toThrowError(refusal('TOO_LARGE'));
+    expect(() => decode({ ...encode(feature, 'raw'), shape: [7] })).toThrowError(refusal('FRAME_INVALID'));
+    expect(() => decode({ ...encode(feature, 'raw'), flags: 1 })).toThrowError(refusal('FRAME_INVALID'));
+  });
+});
