@@ -5,8 +5,14 @@ import type { Manifest } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
 
 /**
- * How a session may compute. `prefer-*` falls back when its way fails and says so in `report.degraded`;
- * `only-*` throws instead.
+ * How a session may compute. `only-*` throws when its way fails; `prefer-*` takes another one and says so in
+ * `report.degraded`:
+ *
+ * - `prefer-split`: here up to the cut, then the tail; else all here (tail away); else all there (device failed).
+ * - `prefer-local`: everything here; else split (the first segments may run where the whole does not); else remote.
+ * - `prefer-remote`: the picture travels, cropped to the model's input; else split; else all here.
+ *
+ * Mistakes of the caller (a broken picture, a wrong option) are thrown in every mode.
  */
 export type Mode =
   | 'prefer-split'
@@ -16,7 +22,13 @@ export type Mode =
   | 'prefer-remote'
   | 'only-remote';
 
-/** What `session.run` accepts: a picture in any form the platform knows, or named tensors. */
+/**
+ * What `session.run` accepts: a picture in any form the platform knows, or named tensors.
+ *
+ * A Uint8Array (and Node's Buffer) is an encoded picture: JPEG, PNG, WebP, … of at most 50 MiB and 64 megapixels.
+ * `Pixels` are RGBA bytes, not premultiplied. `Tensors` are keyed by the manifest's input names, batch of one.
+ * Nothing that is passed in is changed, closed or transferred.
+ */
 export type Input =
   | Blob
   | ImageBitmap
@@ -40,25 +52,33 @@ export interface ConnectProgress {
 export interface ConnectOptions {
   /** `auto` measures WebGPU and wasm once and takes the faster. Ignored in Node. */
   device?: 'auto' | 'webgpu' | 'wasm';
+  /** Default `prefer-split`. */
   mode?: Mode;
+  /** How frames travel; this release has fetch only. */
   transport?: 'auto' | 'fetch';
-  /** Name or index of the cut; default: the cut with the smallest raw feature in the first half of the work. */
+  /**
+   * Name or index of the cut. Default: the smallest raw feature among the cuts that leave at most three quarters of the
+   * multiply-accumulates to this device.
+   */
   cut?: string | number;
   /** Preset name or full codec parameters; default `slicer`. */
   codec?: PresetName | CodecParams;
-  /** Upload of the remote plan. */
+  /** Upload of the remote plan; `quality` is 0…1, as for a canvas. Default: JPEG, 0.85. */
   upload?: { format?: 'jpeg' | 'webp'; quality?: number };
+  /** Bearer token of the tail; a function is asked before every request. */
   token?: string | (() => string | Promise<string>);
+  /** Told while connecting: manifest, download and compilation of what the mode needs. */
   onProgress?: (p: ConnectProgress) => void;
+  /** Ends connecting, not the session. */
   signal?: AbortSignal;
   /** For pages whose bundler cannot follow `new Worker(new URL(…))`: makes the worker from src/worker/entry. */
   worker?: () => Worker;
-  /** Replaces the platform's runtime; used by tests and by hosts with their own engine. */
+  /** Replaces the platform's runtime; for hosts with their own engine. The session closes it. */
   runtime?: HeadRuntime;
 }
 
 export interface RunOptions {
-  /** Milliseconds from now after which the answer is no longer wanted. */
+  /** Milliseconds from now after which the answer is no longer wanted: `run` then rejects with DEADLINE_EXCEEDED. */
   deadlineMs?: number;
   signal?: AbortSignal;
   /** Override the session's choice for this run only. */
@@ -69,12 +89,19 @@ export interface RunOptions {
 
 /** Milliseconds per stage, in the order they happen; a stage that did not happen is absent. */
 export interface Timings {
+  /** Decoding, resizing, cropping and normalising a picture. */
   preprocess?: number;
+  /** Every segment that ran on this device. */
   head?: number;
+  /** Codec on this device, reading back from the GPU included; for `remote` writing the JPEG or WebP. */
   encode?: number;
+  /** The way there: send to first byte of the reply, less the server's stages. It holds one round trip. */
   uplink?: number;
   decode?: number;
+  /** Waiting for the tail to be free. */
+  queue?: number;
   tail?: number;
+  /** Reading the reply. */
   downlink?: number;
   /** Wall clock from call to answer. */
   total: number;
@@ -83,10 +110,13 @@ export interface Timings {
 export interface Report {
   /** Where the answer was computed. */
   ran: 'split' | 'local' | 'remote';
+  /** Name of the cut, where it ran split. */
   cut?: string;
+  /** Name of the preset, or `custom`, where it ran split. */
   preset?: string;
   device: DeviceReport;
   bytes: {
+    /** Frames sent and received, every attempt counted; HTTP and TLS come on top. */
     up: number;
     down: number;
     /** The feature as float32. */
@@ -94,7 +124,7 @@ export interface Report {
   };
   ms: Timings;
   model: { name: string; id: string };
-  /** Why another way than the wanted one was taken. */
+  /** Why another way than the wanted one was taken: `CODE: sentence` of the first failure. */
   degraded?: string;
 }
 
@@ -112,7 +142,7 @@ export interface Result {
   report: Report;
 }
 
-/** Bytes of the alternatives for one picture, for tables and for the page. */
+/** Bytes of the alternatives for one picture. `jpeg` and `webp` are whole frames, as the remote plan would send them. */
 export interface Rivals {
   /** The feature at the session's cut. */
   rawFloat32: number;
@@ -127,9 +157,17 @@ export interface Rivals {
 export interface Session extends AsyncDisposable {
   readonly manifest: Manifest;
   readonly device: DeviceReport;
-  /** Runs one input. @throws IsthmusError, or AbortError when `signal` fires. */
+  /**
+   * Runs one input. Any number of runs may be under way at once.
+   *
+   * @throws IsthmusError; the signal's reason (an AbortError by default) when `signal` fires; CLOSED after `close`.
+   * @example
+   * const { labels, report } = await session.run(file, { deadlineMs: 500 });
+   * console.log(labels[0].label, report.ran, report.bytes.up, report.ms.total);
+   */
   run(input: Input, options?: RunOptions): Promise<Result>;
-  /** Measures what other ways of sending this input would weigh. Sends nothing. */
+  /** Measures what other ways of sending this picture would weigh. Sends nothing. @throws INPUT_INVALID for tensors. */
   rivals(input: Input, options?: Pick<RunOptions, 'cut' | 'signal'>): Promise<Rivals>;
+  /** Rejects what is still running with CLOSED and frees the device. Also called by `await using`. */
   close(): Promise<void>;
 }

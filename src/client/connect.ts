@@ -1,0 +1,98 @@
+// connect(): from an address to a session. Fetches the manifest, starts the platform's runtime, loads what the mode
+// needs, and closes again what it opened when anything fails on the way.
+import { IsthmusError } from '../errors.ts';
+import type { HeadRuntime } from '../head/runtime.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { fetchTransport } from '../transport/fetch.ts';
+import { fetchManifest, resolveEndpoint } from './endpoint.ts';
+import { createLoader, type Loader } from './loader.ts';
+import { defaultCut, mayFallBack } from './plan.ts';
+import type { Platform } from './platform.ts';
+import { openScope } from './scope.ts';
+import { choose, createSession } from './session.ts';
+import type { ConnectOptions, Session } from './types.ts';
+
+/** @internal `connect` of src/index.ts and src/index.node.ts, with their platform. */
+export async function connectOn(
+  platform: Platform,
+  address: string,
+  options: ConnectOptions = {},
+): Promise<Session> {
+  const { token, onProgress, signal } = options;
+  checkOptions(options);
+  const scope = openScope([signal]);
+  let runtime: HeadRuntime | undefined;
+  try {
+    scope.signal.throwIfAborted();
+    onProgress?.({ stage: 'manifest', loaded: 0, total: 0 });
+    const access = { token, signal: scope.signal };
+    const endpoint = await scope.race(resolveEndpoint(String(address), access));
+    const manifest = await scope.race(fetchManifest(endpoint, access));
+    const need = segmentsNeeded(manifest, options);
+    runtime = options.runtime ?? (await startOn(platform, options, scope));
+    const loader = createLoader({ runtime, manifest, artifacts: endpoint.artifacts, token });
+    await scope.race(preload(loader, need, manifest, options));
+    return createSession({
+      manifest,
+      runtime,
+      transport: fetchTransport(endpoint.model, token),
+      loader,
+      defaults: options,
+    });
+  } catch (thrown) {
+    if (!options.runtime) runtime?.close().catch(() => undefined); // not awaited: a dead worker may never answer
+    throw thrown;
+  } finally {
+    scope.end();
+  }
+}
+
+/** What does not depend on the model. @throws OPTION_INVALID */
+function checkOptions({ transport = 'auto', upload = {} }: ConnectOptions): void {
+  const wrong = (what: string) => new IsthmusError('OPTION_INVALID', what);
+  if (transport !== 'auto' && transport !== 'fetch') {
+    throw wrong(`There is no transport '${transport}' in this release; there are auto and fetch.`);
+  }
+  const { format = 'jpeg', quality = 1 } = upload;
+  if (format !== 'jpeg' && format !== 'webp') throw wrong(`upload.format is jpeg or webp, not '${format}'.`);
+  if (!(quality >= 0 && quality <= 1))
+    throw wrong(`upload.quality lies in 0…1, as for a canvas, not ${quality}.`);
+}
+
+/** A start that was given up still ends some time; what it made must not stay. */
+async function startOn(platform: Platform, options: ConnectOptions, scope: ReturnType<typeof openScope>) {
+  const starting = platform.start(options);
+  try {
+    return await scope.race(starting);
+  } catch (thrown) {
+    starting.then((late) => late.close()).catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/** Last segment that the mode's first plan runs here. @throws for options that are wrong for this model. */
+function segmentsNeeded(manifest: Manifest, options: ConnectOptions): number {
+  const { plans, cut } = choose(manifest, options);
+  if (plans[0] === 'remote') return -1;
+  if (plans[0] === 'local') return manifest.segments.length - 1;
+  if (cut === undefined && manifest.cuts.length === 0 && plans.length > 1) return -1;
+  return cut ?? defaultCut(manifest);
+}
+
+/** With `prefer-*` a device that cannot load the model is no reason to fail: runs will take another way and say so. */
+async function preload(
+  loader: Loader,
+  last: number,
+  manifest: Manifest,
+  options: ConnectOptions,
+): Promise<void> {
+  try {
+    await loader.upTo(last, options.onProgress);
+  } catch (thrown) {
+    const [plan, ...others] = choose(manifest, options).plans;
+    const another =
+      thrown instanceof IsthmusError &&
+      others.some((next) => mayFallBack({ plan, side: 'device', error: thrown }, next));
+    if (!another) throw thrown;
+  }
+}

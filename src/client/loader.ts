@@ -1,0 +1,62 @@
+// Loader: makes sure that the runtime has the segments a plan needs. Loads wait for each other; what is there is not
+// asked for again until the device fails, and what failed for good not at once. Files are the runtime's own business.
+import { type ErrorCode, IsthmusError } from '../errors.ts';
+import type { HeadRuntime, Progress } from '../head/runtime.ts';
+import type { Manifest } from '../model/manifest.ts';
+import type { TokenSource } from '../transport/transport.ts';
+
+export interface Loader {
+  /** Segments 0…last; -1 only tells the runtime which model it is about, which the remote plan needs. */
+  upTo(last: number, onProgress?: (p: Progress) => void): Promise<void>;
+  /** After a lost device or a dead worker nothing is there any more. */
+  forget(): void;
+}
+
+export interface LoaderParts {
+  runtime: HeadRuntime;
+  manifest: Manifest;
+  artifacts: string;
+  token?: TokenSource | undefined;
+}
+
+/** Failures that the next moment will not cure: trying again at every run would make every fallback slow. */
+const LASTING: ReadonlySet<ErrorCode> = new Set([
+  'INTEGRITY_MISMATCH',
+  'INFERENCE_FAILED',
+  'WEBGPU_UNAVAILABLE',
+]);
+const PAUSE_MS = 10_000;
+
+export function createLoader({ runtime, manifest, artifacts, token }: LoaderParts): Loader {
+  const NOTHING = -2;
+  let there = NOTHING;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  let failed: { last: number; error: IsthmusError; until: number } | undefined;
+
+  async function load(last: number, onProgress?: (p: Progress) => void): Promise<void> {
+    if (last <= there) return;
+    if (failed && last >= failed.last && performance.now() < failed.until) throw failed.error;
+    const value = typeof token === 'function' ? await token() : token;
+    try {
+      await runtime.load({ manifest, artifacts, ...(value && { token: value }) }, last, onProgress);
+    } catch (thrown) {
+      const lasting = thrown instanceof IsthmusError && LASTING.has(thrown.code);
+      if (lasting) failed = { last, error: thrown, until: performance.now() + PAUSE_MS };
+      throw thrown;
+    }
+    there = Math.max(there, last);
+  }
+
+  return {
+    async upTo(last, onProgress) {
+      if (last <= there) return;
+      const next = queue.then(() => load(last, onProgress));
+      queue = next.catch(() => undefined);
+      await next;
+    },
+    forget() {
+      there = NOTHING;
+    },
+  };
+}

@@ -1,0 +1,215 @@
+// The Node engine: segments on onnxruntime-node, pictures by sharp, the CPU codec. It runs inside a worker thread
+// (nodeWorker.ts), because onnxruntime-node blocks the thread it runs on; it knows no threads and no links.
+import type { InferenceSession } from 'onnxruntime-node';
+import { encodeTensor } from '../codec/cpu/encode.ts';
+import type { CodecParams, EncodedTensor } from '../codec/params.ts';
+import { IsthmusError } from '../errors.ts';
+import { preprocessImage, resizeToCrop } from '../image/preprocess.ts';
+import { type Manifest, modelTag } from '../model/manifest.ts';
+import type { DType, Tensor, TensorData, Tensors } from '../tensor.ts';
+import { INPUT_CUT } from '../wire/layout.ts';
+import { writeFrame } from '../wire/writeFrame.ts';
+import { checkTensors, preprocessOf } from './checkInput.ts';
+import { gzipFp16Bytes } from './gzipFp16.ts';
+import { decodeImage, encodeImage, warmUpImages } from './nodeImage.ts';
+import { nodeModelStore } from './nodeStore.ts';
+import type { HeadResult, LoadOptions, LocalResult, Pixels, Progress, RuntimeInput } from './runtime.ts';
+
+type Ort = typeof import('onnxruntime-node');
+const IMAGE_CODES = { jpeg: 0, webp: 1 } as const;
+
+export class NodeEngine {
+  #ort: Ort | undefined;
+  #manifest: Manifest | undefined;
+  #sessions: InferenceSession[] = [];
+  readonly #store = nodeModelStore();
+
+  /** Downloads and compiles segments that are not there yet; another manifest starts anew. */
+  async load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
+    const { artifacts, token, manifest } = options;
+    if (this.#manifest?.id !== manifest.id) await this.close();
+    this.#manifest = manifest; // labels and preprocessing may change under one id
+    if (manifest.preprocess) warmUpImages();
+    const first = this.#sessions.length;
+    const wanted = manifest.segments.slice(first, last + 1);
+    const total = wanted.reduce((sum, s) => sum + s.bytes, 0);
+    let before = 0;
+    const files: Uint8Array[] = [];
+    for (const { sha256, bytes } of wanted) {
+      const at = before;
+      const report = (loaded: number) => onProgress({ stage: 'download', loaded: at + loaded, total });
+      files.push(await this.#store.get({ artifacts, sha256, bytes, token }, report));
+      before += bytes;
+    }
+    before = 0;
+    for (const [i, segment] of wanted.entries()) {
+      this.#sessions.push(await this.#compile(files[i]!, segment.file));
+      before += segment.bytes;
+      onProgress({ stage: 'compile', loaded: before, total });
+    }
+  }
+
+  async head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult> {
+    const manifest = this.#known();
+    const clock = stopwatch();
+    const tensors = await this.#inputs(input);
+    const preprocess = clock();
+    const feature = await this.#chain(tensors, cut);
+    const head = clock();
+    const parts = manifest.cuts[cut]!.tensors.map(({ name }) => pick(feature, name));
+    const encoded = parts.map((t) => encodeTensor(t, codec));
+    const frame = this.#frame(cut, encoded);
+    const rawBytes = parts.reduce((sum, t) => sum + t.data.byteLength, 0);
+    return { frame, timings: { preprocess, head, encode: clock() }, rawBytes };
+  }
+
+  async local(input: RuntimeInput): Promise<LocalResult> {
+    const manifest = this.#known();
+    const clock = stopwatch();
+    const tensors = await this.#inputs(input);
+    const preprocess = clock();
+    const all = await this.#chain(tensors, manifest.segments.length - 1);
+    const outputs = Object.fromEntries(manifest.outputs.map(({ name }) => [name, pick(all, name)]));
+    return { outputs, timings: { preprocess, head: clock() } };
+  }
+
+  async remote(input: RuntimeInput, format: 'jpeg' | 'webp', quality: number): Promise<HeadResult> {
+    const manifest = this.#known();
+    const clock = stopwatch();
+    if (input.kind === 'tensors') {
+      checkTensors(input.tensors, manifest);
+      const parts = manifest.inputs.map(({ name }) => pick(input.tensors, name));
+      const frame = this.#frame(
+        INPUT_CUT,
+        parts.map((t) => encodeTensor(t, { family: 'raw' })),
+      );
+      const rawBytes = parts.reduce((sum, t) => sum + t.data.byteLength, 0);
+      return { frame, timings: { encode: clock() }, rawBytes };
+    }
+    const picture = resizeToCrop(await pixelsOf(input), preprocessOf(manifest));
+    const preprocess = clock();
+    const payload = await encodeImage(picture, format, quality);
+    const { width, height } = picture;
+    const frame = this.#frame(INPUT_CUT, [
+      {
+        family: 'image',
+        dtype: 'uint8',
+        shape: [height, width, 3],
+        flags: 0,
+        params: Uint8Array.of(IMAGE_CODES[format], 1, 0, 0),
+        payload,
+      },
+    ]);
+    return { frame, timings: { preprocess, encode: clock() }, rawBytes: 4 * 3 * width * height };
+  }
+
+  async gzipFp16Bytes(input: RuntimeInput, cut: number): Promise<number> {
+    const feature = await this.#chain(await this.#inputs(input), cut);
+    const parts = this.#known().cuts[cut]!.tensors.map(({ name }) => pick(feature, name));
+    return gzipFp16Bytes(parts);
+  }
+
+  async close(): Promise<void> {
+    const sessions = this.#sessions;
+    this.#sessions = [];
+    this.#manifest = undefined;
+    await Promise.all(sessions.map((s) => s.release()));
+  }
+
+  #known(): Manifest {
+    if (this.#manifest) return this.#manifest;
+    throw new IsthmusError('CLOSED', 'No model is loaded on this device. Load it first.');
+  }
+
+  async #inputs(input: RuntimeInput): Promise<Tensors> {
+    if (input.kind === 'tensors') {
+      checkTensors(input.tensors, this.#known());
+      return input.tensors;
+    }
+    const spec = preprocessOf(this.#known());
+    return { [spec.input]: preprocessImage(await pixelsOf(input), spec) };
+  }
+
+  /** Runs segments 0…last; the result holds every tensor that was named on the way. */
+  async #chain(inputs: Tensors, last: number): Promise<Tensors> {
+    const ort = await this.#loadOrt();
+    const named = { ...inputs };
+    for (let i = 0; i <= last; i++) {
+      const session = this.#sessions[i];
+      if (!session)
+        throw new IsthmusError('INTERNAL', `Segment ${i} was not loaded before it was run; report it.`);
+      try {
+        const feeds = session.inputNames.map((name) => [name, toOrt(ort, pick(named, name))]);
+        const results = await session.run(Object.fromEntries(feeds));
+        for (const name of session.outputNames) named[name] = fromOrt(results[name] as OrtTensor);
+      } catch (thrown) {
+        throw IsthmusError.from(thrown, 'INFERENCE_FAILED', `Segment ${i} failed in onnxruntime-node.`);
+      }
+    }
+    return named;
+  }
+
+  async #compile(bytes: Uint8Array, file: string): Promise<InferenceSession> {
+    const ort = await this.#loadOrt();
+    try {
+      return await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+    } catch (thrown) {
+      throw IsthmusError.from(thrown, 'INFERENCE_FAILED', `onnxruntime-node cannot load ${file}.`);
+    }
+  }
+
+  async #loadOrt(): Promise<Ort> {
+    try {
+      this.#ort ??= await import('onnxruntime-node');
+      return this.#ort;
+    } catch (cause) {
+      throw new IsthmusError(
+        'INFERENCE_FAILED',
+        'Running segments in Node needs the package onnxruntime-node: `npm install onnxruntime-node`, or use only-remote.',
+        { cause },
+      );
+    }
+  }
+
+  #frame(cut: number, tensors: EncodedTensor[]): Uint8Array {
+    return writeFrame({ kind: 'request', modelTag: modelTag(this.#known()), cut, meta: {}, tensors });
+  }
+}
+
+type OrtTensor = import('onnxruntime-node').Tensor;
+
+/** Milliseconds since the last call. */
+function stopwatch(): () => number {
+  let last = performance.now();
+  return () => {
+    const before = last;
+    last = performance.now();
+    return last - before;
+  };
+}
+
+async function pixelsOf(input: Exclude<RuntimeInput, { kind: 'tensors' }>): Promise<Pixels> {
+  if (input.kind === 'file') return decodeImage(input.bytes);
+  if (input.kind === 'pixels') return input.pixels;
+  throw new IsthmusError('INPUT_INVALID', 'Node has no ImageBitmap; give an encoded picture or pixels.');
+}
+
+function pick(tensors: Tensors, name: string): Tensor {
+  const tensor = tensors[name];
+  if (tensor) return tensor;
+  throw new IsthmusError('INPUT_INVALID', `The tensor '${name}' is missing.`);
+}
+
+const toOrt = (ort: Ort, t: Tensor): OrtTensor =>
+  new ort.Tensor(t.dtype, t.data as Float32Array, t.shape as number[]);
+
+/** float16 arrives as Float16Array where the engine has one; inside Isthmus it is bits. */
+function fromOrt(t: OrtTensor): Tensor {
+  const data = t.data as TensorData;
+  const bits = t.type === 'float16' && !(data instanceof Uint16Array);
+  return {
+    dtype: t.type as DType,
+    shape: t.dims,
+    data: bits ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
+  };
+}

@@ -1,0 +1,17 @@
+// The whole vocabulary between nodeRuntime.ts and nodeWorker.ts. Types only.
+import type { ErrorJSON } from '../errors.ts';
+import type { HeadRuntime, LoadOptions, Progress } from './runtime.ts';
+
+export type Call =
+  | { method: 'load'; args: [options: LoadOptions, last: number] }
+  | { method: 'head'; args: Parameters<HeadRuntime['head']> }
+  | { method: 'local'; args: Parameters<HeadRuntime['local']> }
+  | { method: 'remote'; args: Parameters<HeadRuntime['remote']> }
+  | { method: 'gzipFp16Bytes'; args: Parameters<HeadRuntime['gzipFp16Bytes']> }
+  | { method: 'close'; args: [] };
+
+export type FromWorker = { id: number } & (
+  | { value: unknown }
+  | { error: ErrorJSON }
+  | { progress: Progress }
+);

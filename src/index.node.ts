@@ -1,0 +1,13 @@
+// isthmus in Node: the same API as in the browser, with onnxruntime-node in a worker thread as the device.
+import { connectOn } from './client/connect.ts';
+import type { ConnectOptions, Session } from './client/types.ts';
+import { nodeRuntime } from './head/nodeRuntime.ts';
+
+export type * from './client/types.ts';
+export { PRESETS } from './codec/params.ts';
+export { IsthmusError } from './errors.ts';
+
+/** As in the browser (src/index.ts); `device` and `worker` are ignored. */
+export function connect(endpoint: string, options?: ConnectOptions): Promise<Session> {
+  return connectOn({ start: async () => nodeRuntime() }, endpoint, options);
+}

@@ -1,0 +1,28 @@
+// isthmus in the browser: the whole public surface. The device is a worker with WebGPU or wasm.
+import { connectOn } from './client/connect.ts';
+import type { ConnectOptions, Session } from './client/types.ts';
+import { spawnRuntime } from './worker/spawn.ts';
+
+export type * from './client/types.ts';
+export { PRESETS } from './codec/params.ts';
+export { IsthmusError } from './errors.ts';
+
+/**
+ * Opens a session with one model at one tail: fetches its manifest, starts a worker, downloads and compiles the
+ * segments that the mode runs here.
+ *
+ * @param endpoint - `https://host/models/NAME`, or `https://host` of a tail with one model; relative in pages.
+ * @throws IsthmusError OFFLINE, NOT_ISTHMUS, MODEL_NOT_FOUND, MANIFEST_INVALID, OPTION_INVALID, CUT_INVALID, …; the
+ * signal's reason when `signal` fires. What was opened is closed again.
+ * @example
+ * const session = await connect('https://tail.example/models/neck10');
+ * const { labels, report } = await session.run(file);
+ * console.log(labels[0].label, report.bytes.up, report.ms.total);
+ * await session.close();
+ */
+export function connect(endpoint: string, options?: ConnectOptions): Promise<Session> {
+  return connectOn({ start: startWorker }, endpoint, options);
+}
+
+const startWorker = ({ device, worker }: ConnectOptions) =>
+  spawnRuntime({ ...(device && { device }), ...(worker && { worker }) });

@@ -1,0 +1,104 @@
+// One request answered: sends a frame, reads the reply, turns it into named tensors. It resends once when bytes were
+// damaged on the way, and only then: anything else that went wrong would go wrong again, or be done twice.
+import { IsthmusError } from '../errors.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { modelTag } from '../model/manifest.ts';
+import type { Tensors } from '../tensor.ts';
+import { bytesPerElement, elementCount, viewBytes } from '../tensor.ts';
+import type { Frame } from '../wire/layout.ts';
+import { readFrame } from '../wire/readFrame.ts';
+import type { SendOptions, Transport } from './transport.ts';
+
+export interface Answer {
+  outputs: Tensors;
+  /** Milliseconds; `uplink` is the first byte's time less all that the server says it spent, so it holds one round trip. */
+  timings: { uplink: number; decode?: number; queue?: number; tail?: number; downlink: number };
+  /** Frame bytes of every attempt. */
+  bytesUp: number;
+  bytesDown: number;
+  resent: boolean;
+}
+
+/**
+ * @throws whatever `transport.send` throws; the error a tail answered; FRAME_CORRUPT after the second try;
+ * MODEL_MISMATCH or FRAME_INVALID for a reply that does not belong to this model.
+ */
+export async function exchange(
+  transport: Transport,
+  manifest: Manifest,
+  request: Uint8Array,
+  options: SendOptions = {},
+): Promise<Answer> {
+  let bytesUp = 0;
+  let bytesDown = 0;
+  for (let attempt = 0; ; attempt++) {
+    bytesUp += request.byteLength; // a damaged attempt travelled too, whichever end noticed
+    try {
+      const delivery = await transport.send(request, options);
+      bytesDown += delivery.bytesDown;
+      const frame = readFrame(delivery.frame);
+      const outputs = replyTensors(frame, manifest);
+      return {
+        outputs,
+        timings: replyTimings(frame, delivery.timings),
+        bytesUp,
+        bytesDown,
+        resent: attempt > 0,
+      };
+    } catch (thrown) {
+      const corrupt = thrown instanceof IsthmusError && thrown.code === 'FRAME_CORRUPT';
+      if (!corrupt || attempt > 0) throw thrown;
+    }
+  }
+}
+
+function replyTensors(frame: Frame, manifest: Manifest): Tensors {
+  if (frame.kind === 'error') throw IsthmusError.fromJSON(frame.meta.error);
+  if (frame.kind !== 'reply') throw unexpected(`a ${frame.kind} frame came back`);
+  if (frame.modelTag !== modelTag(manifest)) {
+    throw new IsthmusError(
+      'MODEL_MISMATCH',
+      `The tail answered for model ${frame.modelTag}, this session has ${modelTag(manifest)}. Connect again.`,
+    );
+  }
+  if (frame.tensors.length !== manifest.outputs.length) {
+    throw unexpected(
+      `${frame.tensors.length} tensors came back, the model has ${manifest.outputs.length} outputs`,
+    );
+  }
+  const outputs: Tensors = {};
+  for (const [i, { name, dtype }] of manifest.outputs.entries()) {
+    const t = frame.tensors[i]!;
+    const bytes = elementCount(t.shape) * bytesPerElement(t.dtype);
+    if (t.family !== 'raw' || t.dtype !== dtype || t.payload.byteLength !== bytes) {
+      throw unexpected(`output '${name}' is not a raw ${dtype} tensor of the size it claims`);
+    }
+    // Copied, so that a kept logit does not keep a whole reply in memory.
+    outputs[name] = { dtype, shape: t.shape, data: viewBytes(dtype, t.payload.slice()) };
+  }
+  return outputs;
+}
+
+/** Only what a server sensibly says counts: finite, not negative. */
+function replyTimings(frame: Frame, measured: { firstByte: number; download: number }): Answer['timings'] {
+  const said = (stage: string) => {
+    const ms = frame.meta.timings?.[stage];
+    return typeof ms === 'number' && ms >= 0 && Number.isFinite(ms) ? ms : undefined;
+  };
+  const [decode, queue, tail] = [said('decode'), said('queue'), said('tail')];
+  const spent = (decode ?? 0) + (queue ?? 0) + (tail ?? 0) + (said('encode') ?? 0);
+  return {
+    uplink: Math.max(0, measured.firstByte - spent),
+    ...(decode !== undefined && { decode }),
+    ...(queue !== undefined && { queue }),
+    ...(tail !== undefined && { tail }),
+    downlink: measured.download,
+  };
+}
+
+function unexpected(what: string): IsthmusError {
+  return new IsthmusError(
+    'FRAME_INVALID',
+    `The tail's reply cannot be used: ${what}. Update the tail and this client to the same release.`,
+  );
+}
