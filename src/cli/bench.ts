@@ -11,8 +11,8 @@ export function registerBench(program: Command): void {
     bench
       .command(name)
       .description(what)
-      .option('--json FILE', 'also write { machine, adapter, rows }')
-      .option('--data DIR', 'folder with real images and models')
+      .option('--json <FILE>', 'also write { machine, adapter, rows }')
+      .option('--data <DIR>', 'folder with real images and models')
       .option('--quick', 'a rough answer within a minute');
 
   add(
@@ -20,11 +20,11 @@ export function registerBench(program: Command): void {
     'every cut × preset beside everything local and the uploaded JPEG: bytes, stage times, top-1, agreement',
   )
     .option(
-      '--device NAME',
+      '--device <NAME>',
       'where heads run: node, wasm or webgpu (the last two in headless Chromium)',
       'node',
     )
-    .option('--images N', 'images per model', (n) => Number.parseInt(n, 10))
+    .option('--images <N>', 'images per model', (n) => Number.parseInt(n, 10))
     .action(benchE2e);
   add('partition', 'every possible cut of every model: chained segments against the whole model').action(
     benchPartition,

@@ -1,0 +1,64 @@
+// GET /artifacts/:sha256: segments by content, streamed from disk. A hash never changes its bytes, so caches may keep
+// them for ever, and an interrupted download goes on with Range. Only hashes that a loaded manifest names exist here.
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { Hono } from 'hono';
+import { IsthmusError } from '../errors.ts';
+import type { TailContext, TailEnv } from './context.ts';
+import { replyError } from './errorReply.ts';
+import { parseRange } from './range.ts';
+import type { Artifact } from './registry.ts';
+
+export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
+  const routes = new Hono<TailEnv>();
+
+  routes.get('/artifacts/:sha256', async (c) => {
+    const sha256 = c.req.param('sha256');
+    const artifact = tail.registry.artifacts.get(sha256);
+    if (!artifact) {
+      throw new IsthmusError(
+        'NOT_FOUND',
+        'No model of this tail has a segment with that sha256. Fetch the manifest anew.',
+      );
+    }
+    const etag = `"${sha256}"`;
+    const { bytes } = artifact;
+    // If-Range with another tag means: the part that the client has is of something else, so send everything.
+    const ifRange = c.req.header('if-range');
+    const range = ifRange && ifRange !== etag ? 'whole' : parseRange(c.req.header('range'), bytes);
+    if (range === 'unsatisfiable') {
+      const error = new IsthmusError(
+        'REQUEST_INVALID',
+        `The range lies behind the segment's ${bytes} bytes. Download it from its start.`,
+      );
+      return replyError(c, error, tail.log, {
+        status: 416,
+        headers: { 'content-range': `bytes */${bytes}` },
+      });
+    }
+    const { start, end } = range === 'whole' ? { start: 0, end: bytes - 1 } : range;
+    const headers: Record<string, string> = {
+      etag,
+      'accept-ranges': 'bytes',
+      'cache-control': 'public, max-age=31536000, immutable, no-transform',
+      'content-type': 'application/octet-stream',
+      'content-length': String(end - start + 1),
+    };
+    if (c.req.header('if-none-match') === etag) {
+      delete headers['content-length'];
+      return c.body(null, 304, headers);
+    }
+    if (range !== 'whole') headers['content-range'] = `bytes ${start}-${end}/${bytes}`;
+    const status = range === 'whole' ? 200 : 206;
+    if (c.req.method === 'HEAD') return c.body(null, status, headers);
+    return c.body(await openPart(artifact, start, end), status, headers);
+  });
+
+  return routes;
+}
+
+/** Opened before the status is sent, so that a file that has vanished is an error and not a broken answer. */
+async function openPart({ path }: Artifact, start: number, end: number): Promise<ReadableStream> {
+  const file = await open(path);
+  return Readable.toWeb(file.createReadStream({ start, end })) as ReadableStream;
+}

@@ -1,0 +1,54 @@
+// What every route of the tail shares: the models, the backend, limits and the state of the server. No behaviour here.
+import type { HttpBindings } from '@hono/node-server';
+import type { Context } from 'hono';
+import type { TailBackend } from './backend.ts';
+import type { ByteBudget } from './readBody.ts';
+import type { Registry } from './registry.ts';
+import type { Threads } from './threads.ts';
+
+/** The part of pino's interface that the tail uses; `logger` of createTailServer may be any object like it. */
+export interface TailLogger {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+interface TailLimits {
+  /** Largest frame in bytes. */
+  frameBytes: number;
+  /** Largest encoded picture in bytes, where the picture itself is the body. */
+  pictureBytes: number;
+  /** Largest picture in pixels, width times height. */
+  picturePixels: number;
+}
+
+export interface TailContext {
+  registry: Registry;
+  backend: TailBackend;
+  /** For pictures; the backend may use them too, or be elsewhere. */
+  threads: Threads;
+  limits: TailLimits;
+  /** Bytes of request bodies that may be held at once, over all requests. */
+  bodies: ByteBudget;
+  log: TailLogger;
+  /** Set once by close(): new work is refused, work that has begun is finished. */
+  stopping: boolean;
+  /** Requests that are being answered. */
+  inFlight: number;
+}
+
+/** Hono's types for our handlers. `Bindings` is empty when a test calls `app.request` without a socket. */
+export interface TailEnv {
+  Bindings: Partial<HttpBindings>;
+  Variables: {
+    requestId: string;
+    /** Bytes of the body, for the log. */
+    bytesIn?: number;
+    /** Set when the client speaks frames, so that errors go out as frames too: the model tag to put on them. */
+    frameTag?: string;
+    /** Code of the error that was answered, for the log. */
+    errorCode?: string;
+  };
+}
+
+export type TailHandlerContext = Context<TailEnv>;

@@ -1,0 +1,79 @@
+// Reads a request's body with two limits: its own size, declared or counted, and the bytes that all requests together
+// may hold. It looks into nothing and allocates nothing that has not arrived.
+import { abortError, IsthmusError } from '../errors.ts';
+
+/** Bytes of bodies that may be held at once; many large uploads together must not exhaust memory. */
+export class ByteBudget {
+  readonly #total: number;
+  #held = 0;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** @throws IsthmusError OVERLOADED when the budget is spent. */
+  take(bytes: number): void {
+    if (this.#held + bytes > this.#total) {
+      throw new IsthmusError('OVERLOADED', 'The tail holds too many uploads at once. Try again in a second.');
+    }
+    this.#held += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+/**
+ * The whole body in memory of its own (so that it can be moved to a worker). Its bytes stay taken from `budget` until
+ * the caller gives them back; when this throws, nothing stays taken.
+ *
+ * @throws IsthmusError TOO_LARGE as soon as the declared or the counted size passes `limit`; REQUEST_INVALID when the
+ *   body ends early; OVERLOADED; the abort reason when the client has gone.
+ */
+export async function readBody(
+  request: Request,
+  limit: number,
+  budget: ByteBudget,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (Number(request.headers.get('content-length') ?? 0) > limit) throw tooLarge(limit);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader = request.body?.getReader();
+  try {
+    for (;;) {
+      const part = await reader?.read();
+      if (!part || part.done) break;
+      if (length + part.value.byteLength > limit) throw tooLarge(limit);
+      budget.take(part.value.byteLength);
+      length += part.value.byteLength;
+      chunks.push(part.value);
+    }
+  } catch (thrown) {
+    budget.give(length);
+    // Not awaited: what is left of the body is drained or cut by the HTTP layer after the answer.
+    reader?.cancel().catch(() => undefined);
+    if (thrown instanceof IsthmusError) throw thrown;
+    if (request.signal.aborted) throw abortError();
+    throw new IsthmusError('REQUEST_INVALID', 'The body ended early. Send it whole.', { cause: thrown });
+  }
+  const whole = new Uint8Array(length);
+  let offset = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, offset);
+    offset += chunk.byteLength;
+  }
+  return whole;
+}
+
+function tooLarge(limit: number): IsthmusError {
+  const mib = Math.round((limit / 1048576) * 100) / 100;
+  return new IsthmusError(
+    'TOO_LARGE',
+    `The body is larger than the ${mib} MiB this tail accepts. Send less, cut later, or use a smaller preset; an operator raises the limit with --max-body.`,
+  );
+}

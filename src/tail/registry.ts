@@ -1,0 +1,144 @@
+// The models a tail serves: reads the manifests of a folder once, at start, and checks every segment's size and sha256
+// before the first request. What is broken is named and left out. It runs nothing.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { IsthmusError } from '../errors.ts';
+import { type Manifest, parseManifest } from '../model/manifest.ts';
+import type { ModelFiles } from './backend.ts';
+
+export interface ServedModel extends ModelFiles {
+  /** The manifest file as it is: fields that a later release adds reach clients that know them. */
+  manifestText: string;
+  /** Changes with the text too, since labels and calibration are no part of the model's id. */
+  etag: string;
+  /** Bytes of all segments. */
+  bytes: number;
+}
+
+export interface Artifact {
+  path: string;
+  bytes: number;
+}
+
+export interface Registry {
+  models: ReadonlyMap<string, ServedModel>;
+  /** By sha256; only files that a loaded manifest names. */
+  artifacts: ReadonlyMap<string, Artifact>;
+  /** Models that could not be used, by folder name. */
+  skipped: readonly { folder: string; error: IsthmusError }[];
+}
+
+/**
+ * @param dir - a folder of model folders, or one model folder (it holds manifest.json)
+ * @throws IsthmusError OPTION_INVALID when there is no such folder or no model in it; the first model's own error when
+ *   none of them can be used.
+ */
+export async function loadRegistry(dir: string): Promise<Registry> {
+  const folders = await modelFolders(resolve(dir));
+  const models = new Map<string, ServedModel>();
+  const artifacts = new Map<string, Artifact>();
+  const skipped: { folder: string; error: IsthmusError }[] = [];
+  for (const folder of folders) {
+    try {
+      const model = await loadModel(folder);
+      const { name, segments } = model.manifest;
+      if (models.has(name))
+        throw unusable(folder, 'MANIFEST_INVALID', `another folder has a model '${name}'`);
+      models.set(name, model);
+      for (const [i, s] of segments.entries())
+        artifacts.set(s.sha256, { path: model.path(i), bytes: s.bytes });
+    } catch (thrown) {
+      const error = IsthmusError.from(thrown, 'MANIFEST_INVALID', `'${basename(folder)}' cannot be read.`);
+      skipped.push({ folder: basename(folder), error });
+    }
+  }
+  if (models.size > 0) return { models, artifacts, skipped };
+  if (skipped[0]) throw skipped[0].error;
+  throw new IsthmusError(
+    'OPTION_INVALID',
+    `'${dir}' holds no models: no manifest.json in it or in a folder below it. Make one with \`isthmus split\`.`,
+  );
+}
+
+async function modelFolders(dir: string): Promise<string[]> {
+  if (await isFile(join(dir, 'manifest.json'))) return [dir];
+  const entries = await readdir(dir).catch((cause: unknown) => {
+    throw new IsthmusError(
+      'OPTION_INVALID',
+      `The models folder '${dir}' cannot be read. Name a folder that exists.`,
+      { cause },
+    );
+  });
+  const folders: string[] = [];
+  for (const entry of entries.sort()) {
+    if (await isFile(join(dir, entry, 'manifest.json'))) folders.push(join(dir, entry));
+  }
+  return folders;
+}
+
+async function loadModel(folder: string): Promise<ServedModel> {
+  const manifestText = await readFile(join(folder, 'manifest.json'), 'utf8');
+  let json: unknown;
+  try {
+    json = JSON.parse(manifestText);
+  } catch {
+    throw unusable(folder, 'MANIFEST_INVALID', 'its manifest.json is no JSON');
+  }
+  const manifest = await parseManifest(json).catch((thrown: unknown) => {
+    const error = IsthmusError.from(thrown, 'MANIFEST_INVALID', 'unexpected');
+    throw unusable(folder, error.code, error.message);
+  });
+  const path = (segment: number) => join(folder, manifest.segments[segment]!.file);
+  for (const i of manifest.segments.keys()) await checkSegment(folder, manifest, i, path(i));
+  const textHash = createHash('sha256').update(manifestText).digest('hex');
+  return {
+    manifest,
+    manifestText,
+    path,
+    etag: `"${manifest.id}.${textHash.slice(0, 16)}"`,
+    bytes: manifest.segments.reduce((sum, s) => sum + s.bytes, 0),
+  };
+}
+
+async function checkSegment(folder: string, { segments }: Manifest, i: number, path: string): Promise<void> {
+  const { file, bytes, sha256 } = segments[i]!;
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) throw unusable(folder, 'INTEGRITY_MISMATCH', `'${file}' is missing`);
+  if (found.size !== bytes) {
+    throw unusable(
+      folder,
+      'INTEGRITY_MISMATCH',
+      `'${file}' has ${found.size} bytes, its manifest says ${bytes}`,
+    );
+  }
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  if (hash.digest('hex') !== sha256) {
+    throw unusable(
+      folder,
+      'INTEGRITY_MISMATCH',
+      `'${file}' does not have the sha256 that its manifest promises`,
+    );
+  }
+}
+
+function unusable(
+  folder: string,
+  code: 'MANIFEST_INVALID' | IsthmusError['code'],
+  reason: string,
+): IsthmusError {
+  return new IsthmusError(
+    code,
+    `The model in folder '${basename(folder)}' cannot be served: ${reason}. Make it anew with \`isthmus split\`.`,
+  );
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (s) => s.isFile(),
+    () => false,
+  );
+}
