@@ -35,7 +35,7 @@ export async function benchE2e(
   const server = await createTailServer({
     models: fleet.folder,
     port: 0,
-    quiet: true,
+    logger: false,
     ...(existsSync(app) ? { staticDir: app } : {}),
   });
   const client = await benchClient(options.device, server.url);

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IsthmusError } from '../src/errors.ts';
 import { partition } from '../src/model/index.ts';
-import { nodeShapeProbe } from '../src/model/probeNode.ts';
 import { type Dataset, packageRoot } from './datasets.ts';
 
 export interface Served {
@@ -40,7 +39,6 @@ export async function assembleFleet(data: string | undefined): Promise<Fleet> {
       name,
       preprocess,
       labels: names.map((c) => c.name),
-      probe: nodeShapeProbe,
     });
     await mkdir(join(folder, name));
     await writeFile(join(folder, name, 'manifest.json'), JSON.stringify(manifest));

@@ -3,7 +3,6 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { partition } from '../src/model/index.ts';
-import { nodeShapeProbe } from '../src/model/probeNode.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { data, root } from './fixtures.ts';
 
@@ -50,7 +49,6 @@ export async function runFromCut(
     const { files, manifest } = await partition(await readFile(wholeFile(model)), {
       name: model,
       cuts: [cut],
-      probe: nodeShapeProbe,
     });
     return files.get(manifest.segments[1]!.file)!;
   });

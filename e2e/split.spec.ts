@@ -2,6 +2,7 @@
 // Every cut of every served model, on WebGPU (software adapter) and on wasm.
 import { expect, type Page } from '@playwright/test';
 import { decodeTensor } from '../src/codec/cpu/decode.ts';
+import type { PresetName } from '../src/codec/params.ts';
 import type { connect } from '../src/index.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { readFrame } from '../src/wire/readFrame.ts';
@@ -35,7 +36,7 @@ async function runInPage(
   page: Page,
   input: { photo: Buffer } | { tensor: Tensor; name: string },
   cut: string,
-  codec: string,
+  codec: PresetName,
 ) {
   const sent = page.waitForRequest(
     (request) => request.method() === 'POST' && request.url().endsWith('/infer'),

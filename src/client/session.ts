@@ -4,10 +4,10 @@ import { type CodecParams, type PresetName, resolveCodec } from '../codec/params
 import { IsthmusError } from '../errors.ts';
 import type { HeadRuntime, RuntimeInput } from '../head/runtime.ts';
 import { cutIndex, type Manifest } from '../model/manifest.ts';
+import { topLabels } from '../model/topLabels.ts';
 import { exchange } from '../transport/exchange.ts';
 import type { Transport } from '../transport/transport.ts';
 import { prepareInput } from './input.ts';
-import { topLabels } from './labels.ts';
 import type { Loader } from './loader.ts';
 import { defaultCut, type Failure, mayFallBack, type Plan, plansOf } from './plan.ts';
 import { openScope } from './scope.ts';

@@ -2,7 +2,10 @@
 import type { CodecParams, PresetName } from '../codec/params.ts';
 import type { DeviceReport, HeadRuntime, Pixels } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
+import type { Label } from '../model/topLabels.ts';
 import type { Tensors } from '../tensor.ts';
+
+export type { Label };
 
 /**
  * How a session may compute. `only-*` throws when its way fails; `prefer-*` takes another one and says so in
@@ -126,13 +129,6 @@ export interface Report {
   model: { name: string; id: string };
   /** Why another way than the wanted one was taken: `CODE: sentence` of the first failure. */
   degraded?: string;
-}
-
-export interface Label {
-  index: number;
-  label: string;
-  /** Probability, 0…1. */
-  score: number;
 }
 
 export interface Result {

@@ -125,14 +125,18 @@ test('what cannot be decoded, has too many pixels or has no place in Node', asyn
 
 test('a dead thread rejects what is pending within a second; the next call has a new one, loaded', async () => {
   const threads: Worker[] = [];
+  const file = new URL('./nodeWorker.ts', import.meta.url);
+  // Terminating a thread inside onnxruntime would abort this process, so the first one leaves by itself.
+  const dying = `require('node:worker_threads').parentPort.on('message', (m) => {
+    if (m.call.method === 'local') process.exit(3);
+  }); import(${JSON.stringify(file.href)})`;
   const mortal = nodeRuntime(() => {
-    threads.push(new Worker(new URL('./nodeWorker.ts', import.meta.url)));
+    threads.push(threads.length === 0 ? new Worker(dying, { eval: true }) : new Worker(file));
     return threads.at(-1)!;
   });
   await mortal.load(source(), 2);
   const pending = mortal.local({ kind: 'file', bytes: photo });
   const started = performance.now();
-  threads[0]!.terminate();
   await expect(pending).rejects.toMatchObject({ code: 'WORKER_FAILED' });
   expect(performance.now() - started).toBeLessThan(1000);
   const { outputs } = await mortal.local({ kind: 'file', bytes: photo });

@@ -13,7 +13,7 @@ interface Pending {
 }
 
 /** How long a thread may take to release its sessions before it is ended. */
-const CLOSE_MS = 2000;
+const CLOSE_MS = 10_000;
 
 /**
  * Starts nothing yet: the thread comes with the first call, and only keeps the process alive while calls are pending.

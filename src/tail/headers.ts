@@ -11,7 +11,8 @@ const CONTENT_SECURITY_POLICY = [
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' blob: data:",
   "media-src 'self' blob: mediastream:",
-  "connect-src 'self' blob: data:",
+  // The page can be pointed at a tail of another origin, which must allow it by CORS.
+  "connect-src 'self' https: blob: data:",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",

@@ -104,7 +104,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     inFlight: 0,
   };
   const app = createApp(tail, options);
-  const { server, port, url } = await listen(app.fetch, {
+  const listening = await listen(app.fetch, {
     port: options.port ?? 8787,
     host: options.host ?? '127.0.0.1',
     largestBody: Math.max(limits.frameBytes, limits.pictureBytes),
@@ -120,14 +120,14 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     const deadline = Date.now() + graceMs;
     // The port stays open meanwhile: a load balancer shall read 503 from /readyz, not guess from refused connections.
     while (tail.inFlight > 0 && Date.now() < deadline) await new Promise((done) => setTimeout(done, 10));
-    await stopListening(server, Math.max(0, deadline - Date.now()));
+    await stopListening(listening, Math.max(0, deadline - Date.now()));
     await closeWork();
   }
 
   let closing: Promise<void> | undefined;
   return {
-    url,
-    port,
+    url: listening.url,
+    port: listening.port,
     models: [...registry.models.keys()],
     app,
     close({ graceMs = 10_000 } = {}) {

@@ -1,7 +1,7 @@
 // Puts the application on a port with node:http: time limits against slow clients, early refusal of oversized bodies,
 // and a stop that lets running requests end. It knows no routes.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { IsthmusError } from '../errors.ts';
 
@@ -17,6 +17,8 @@ export interface ListenOptions {
 
 export interface Listening {
   server: Server;
+  /** Connections that have not sent a request yet; Node does not count them as idle, but a stop must not wait for them. */
+  unused: ReadonlySet<Socket>;
   /** The real one, also when 0 was asked for. */
   port: number;
   url: string;
@@ -42,6 +44,12 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
     },
     listener,
   );
+  const unused = new Set<Socket>();
+  server.on('connection', (socket) => {
+    unused.add(socket);
+    socket.once('close', () => unused.delete(socket));
+  });
+  server.on('request', ({ socket }) => unused.delete(socket));
   // A client that stops reading its answer holds a socket and an open file; nothing else would ever end it.
   server.setTimeout(300_000);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
@@ -58,12 +66,13 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
     }
   });
   const { port } = server.address() as AddressInfo;
-  return { server, port, url: `http://${urlHost(options.host)}:${port}` };
+  return { server, unused, port, url: `http://${urlHost(options.host)}:${port}` };
 }
 
 /** Resolves when the last connection is gone; those that live longer than `graceMs` are cut. */
-export async function stopListening(server: Server, graceMs: number): Promise<void> {
+export async function stopListening({ server, unused }: Listening, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  for (const socket of unused) socket.destroy();
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;

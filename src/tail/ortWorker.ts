@@ -6,7 +6,14 @@ import { IsthmusError } from '../errors.ts';
 import type { DType, Tensor, TensorData, Tensors } from '../tensor.ts';
 import { pictureToTensor } from './picture.ts';
 import { SessionCache } from './sessionCache.ts';
-import type { JobMessage, PictureJob, RunJob, ThreadReply, ThreadSettings } from './threadMessages.ts';
+import type {
+  JobMessage,
+  PictureJob,
+  RunJob,
+  StopMessage,
+  ThreadReply,
+  ThreadSettings,
+} from './threadMessages.ts';
 
 const { intraOpThreads, sessionBytes } = workerData as ThreadSettings;
 
@@ -72,7 +79,12 @@ function movable(outputs: Tensors): Transferable[] {
   );
 }
 
-parentPort?.on('message', async ({ job, cancelled }: JobMessage) => {
+parentPort?.on('message', async (message: JobMessage | StopMessage) => {
+  if ('stop' in message) {
+    parentPort?.close();
+    return;
+  }
+  const { job, cancelled } = message;
   let reply: ThreadReply;
   try {
     reply = job.kind === 'picture' ? await picture(job) : await run(job, cancelled);

@@ -3,10 +3,10 @@
 import type { EncodedTensor } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import { type Manifest, modelTag } from '../model/manifest.ts';
+import { topLabels } from '../model/topLabels.ts';
 import { type Tensor, type Tensors, tensorBytes } from '../tensor.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
-import { bestLabels } from './labels.ts';
 
 /** Milliseconds on this server: reading and decoding, waiting for a thread, running, preparing the answer. */
 export interface TailTimings {
@@ -47,7 +47,7 @@ export function jsonReply(
   spent: Omit<TailTimings, 'encode'>,
 ): Response {
   const started = performance.now();
-  const labels = bestLabels(manifest, outputs);
+  const labels = topLabels(manifest, outputs);
   const body = {
     model: { name: manifest.name, id: manifest.id },
     ...(labels ? { labels } : { outputs: readable(outputs) }),

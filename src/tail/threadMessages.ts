@@ -45,3 +45,8 @@ export type ThreadReply =
   | { outputs: Tensors; loading: number; working: number }
   | { cancelled: true }
   | { error: ErrorJSON };
+
+/** The thread ends once what it does now is done. */
+export interface StopMessage {
+  stop: true;
+}

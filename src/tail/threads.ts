@@ -6,7 +6,14 @@ import { isMarkedAsUntransferable, Worker } from 'node:worker_threads';
 import { abortError, IsthmusError } from '../errors.ts';
 import type { Tensors } from '../tensor.ts';
 import type { InferOptions } from './backend.ts';
-import type { JobMessage, PictureJob, RunJob, ThreadReply, ThreadSettings } from './threadMessages.ts';
+import type {
+  JobMessage,
+  PictureJob,
+  RunJob,
+  StopMessage,
+  ThreadReply,
+  ThreadSettings,
+} from './threadMessages.ts';
 
 export interface ThreadsOptions {
   /** Threads in all; default: the cores of this machine. Two workers (one for one thread) share them. */
@@ -48,10 +55,17 @@ interface Slot {
   waited: number;
 }
 
+/** Longer than any single segment should take. */
+const STUCK_MS = 10_000;
+
 /** The worker's file: TypeScript beside the source, JavaScript beside the bundle. */
 function startThread(settings: ThreadSettings): Worker {
   const file = import.meta.url.endsWith('.ts') ? './ortWorker.ts' : './tailWorker.js';
-  return new Worker(new URL(file, import.meta.url), { workerData: settings, name: 'isthmus-tail' });
+  return new Worker(new URL(file, import.meta.url), {
+    workerData: settings,
+    name: 'isthmus-tail',
+    execArgv: [],
+  });
 }
 
 /** @example const threads = createThreads({ threads: 4 }); */
@@ -138,9 +152,23 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
     async close(): Promise<void> {
       closed = true;
       for (const job of queue.splice(0)) job.settle({ thrown: closedError() });
-      await Promise.all(slots.map((slot) => slot.worker?.terminate()));
+      for (const { job } of slots) job?.settle({ thrown: closedError() });
+      await Promise.all(slots.map(({ worker }) => worker && retire(worker)));
     },
   };
+}
+
+/**
+ * Lets the worker leave by itself: a thread that is terminated inside onnxruntime takes the whole process down with it
+ * (SIGABRT from the native side, seen in one of five runs). Only one that does not come back is terminated.
+ */
+async function retire(worker: Worker): Promise<void> {
+  const gone = new Promise((resolve) => worker.once('exit', resolve));
+  const timer = setTimeout(() => void worker.terminate(), STUCK_MS);
+  const stop: StopMessage = { stop: true };
+  worker.postMessage(stop);
+  await gone;
+  clearTimeout(timer);
 }
 
 /** Several tensors may be views of one request body; it moves once, and the views move with it. */

@@ -1,7 +1,14 @@
-// Scores with names: turns a labelled model's output into the best few classes. Pure arithmetic, both platforms.
-import type { Manifest } from '../model/manifest.ts';
+// Scores with names: turns a labelled model's output into the best few classes. Shared leaf: clients name the answer
+// of any plan, the tail names the one it gives as JSON.
 import type { Tensor, Tensors } from '../tensor.ts';
-import type { Label } from './types.ts';
+import type { Manifest } from './manifest.ts';
+
+export interface Label {
+  index: number;
+  label: string;
+  /** Probability, 0…1. */
+  score: number;
+}
 
 /**
  * The `count` best labels, best first, ties to the lowest index; nothing for models without labels.

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { Manifest } from '../model/manifest.ts';
 import type { Tensor } from '../tensor.ts';
-import { topLabels } from './labels.ts';
+import type { Manifest } from './manifest.ts';
+import { topLabels } from './topLabels.ts';
 
 const manifest = (scores: 'softmax' | 'none', labels: string[] | undefined) =>
   ({ labels, postprocess: { kind: 'labels', output: 'y', scores } }) as unknown as Manifest;
