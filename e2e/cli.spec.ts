@@ -56,6 +56,8 @@ test('split makes a folder that serve serves and run answers from', async () => 
     'mine',
     '--labels',
     join(root, 'training/labels.json'),
+    '--preprocess',
+    'imagenet',
   );
   expect(split.err).toBe('');
   expect(split.code).toBe(0);
@@ -95,7 +97,7 @@ test('every bad input is one typed line and exit code 1', async ({ tail }) => {
     ['IMAGE_INVALID', ['run', endpoint, notImage]],
     ['IMAGE_TOO_LARGE', ['run', endpoint, huge]],
     ['CUT_INVALID', ['run', endpoint, picture!.path, '--cut', 'nowhere']],
-    ['CODEC_INVALID', ['run', endpoint, picture!.path, '--preset', 'nothing']],
+    ['OPTION_INVALID', ['run', endpoint, picture!.path, '--preset', 'nothing']],
     ['OFFLINE', ['run', 'http://127.0.0.1:9/models/neck10', picture!.path, '--mode', 'only-remote']],
     ['NOT_ISTHMUS', ['run', `${tail.url}/no/such/page`, picture!.path]],
     ['OPTION_INVALID', ['serve', join(scratch, 'no-such-folder')]],

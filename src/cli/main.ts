@@ -18,6 +18,10 @@ const { version } = JSON.parse(readFileSync(new URL(packageFile, import.meta.url
 const program = new Command('isthmus')
   .description('Split computing: the first layers of a network in the browser, the rest on your server.')
   .version(version)
+  // commander ends with 1 on wrong usage; its sentence gets the form of all the others.
+  .configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'isthmus: OPTION_INVALID: ')),
+  })
   .showHelpAfterError('(isthmus COMMAND --help shows the options)');
 
 registerSplit(program);

@@ -2,10 +2,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { MAX_PICTURE_BYTES } from '../client/input.ts';
 import type { ConnectProgress, Label, Mode, Report, Session } from '../client/types.ts';
 import { PRESETS, type PresetName } from '../codec/params.ts';
 import { type ErrorJSON, IsthmusError } from '../errors.ts';
+import { MAX_PICTURE_BYTES } from '../image/limits.ts';
 import { connect } from '../index.node.ts';
 import { topLabels } from '../model/topLabels.ts';
 

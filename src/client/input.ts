@@ -2,13 +2,9 @@
 // missing (SSR, Node) and decodes nothing itself: encoded pictures go to the runtime as bytes.
 import { IsthmusError } from '../errors.ts';
 import type { Pixels, RuntimeInput } from '../head/runtime.ts';
+import { MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS } from '../image/limits.ts';
 import type { Tensors } from '../tensor.ts';
 import type { Input } from './types.ts';
-
-/** Encoded pictures above this are refused before they are read. */
-export const MAX_PICTURE_BYTES = 50 * 1024 * 1024;
-/** Decoded pictures above this would take 256 MiB as RGBA. */
-const MAX_PICTURE_PIXELS = 64 * 1024 * 1024;
 
 const ACCEPTED =
   'Give a Blob or File, an encoded picture as Uint8Array, an ImageBitmap, ImageData, canvas, image element, video, ' +
@@ -34,7 +30,7 @@ export interface PreparedInput {
 /**
  * Whether the input fits the model is the runtime's to say: it checks shapes and preprocessing where it uses them.
  *
- * @throws INPUT_INVALID naming what is accepted; IMAGE_TOO_LARGE above 50 MiB or 64 Mpixel; IMAGE_INVALID when the
+ * @throws INPUT_INVALID naming what is accepted; IMAGE_TOO_LARGE above 40 MiB or 64 Mpixel; IMAGE_INVALID when the
  * browser cannot take a bitmap of an element.
  */
 export async function prepareInput(input: Input): Promise<PreparedInput> {
@@ -107,7 +103,7 @@ function checkFile(bytes: number): void {
   if (bytes > MAX_PICTURE_BYTES) {
     throw new IsthmusError(
       'IMAGE_TOO_LARGE',
-      `The picture has ${(bytes / 1048576).toFixed(1)} MiB, the limit is 50 MiB. Save it smaller.`,
+      `The picture has ${(bytes / 1048576).toFixed(1)} MiB, the limit is 40 MiB. Save it smaller.`,
     );
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Hono } from 'hono';
 import { pino } from 'pino';
 import { IsthmusError } from '../errors.ts';
+import { MAX_PICTURE_PIXELS } from '../image/limits.ts';
 import { createApp } from './app.ts';
 import type { TailBackend } from './backend.ts';
 import type { TailContext, TailEnv, TailLogger } from './context.ts';
@@ -83,7 +84,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
   const limits = {
     frameBytes: options.maxBodyBytes ?? 8 * MIB,
     pictureBytes: options.maxPictureBytes ?? 20 * MIB,
-    picturePixels: 64e6,
+    picturePixels: MAX_PICTURE_PIXELS,
   };
   // sharp must be loaded by the main thread first, or its libraries go when the first worker that used them ends.
   await import('sharp').catch(() => undefined);
