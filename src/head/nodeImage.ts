@@ -1,9 +1,8 @@
 // Pictures in Node: sharp decodes and encodes them. Resampling is not sharp's: that has one definition for every
 // platform (src/image). Used by the Node engine only.
 import { IsthmusError } from '../errors.ts';
+import { MAX_PICTURE_PIXELS } from '../image/limits.ts';
 import type { Pixels } from './runtime.ts';
-
-const MAX_PIXELS = 64 * 1024 * 1024;
 
 /** sharp is optional: a package that only ever sees tensors need not install it. */
 async function loadSharp(): Promise<typeof import('sharp')['default']> {
@@ -30,7 +29,7 @@ export function warmUpImages(): void {
 export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
   const sharp = await loadSharp();
   try {
-    const { data, info } = await sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' })
+    const { data, info } = await sharp(bytes, { limitInputPixels: MAX_PICTURE_PIXELS, failOn: 'error' })
       .rotate()
       .toColourspace('srgb')
       .ensureAlpha()

@@ -1,0 +1,193 @@
+// EngineKeeper: owns the current engine. Brings segments into it, replaces it when the GPU device is lost and then runs
+// the interrupted work again, and goes over to WebAssembly where `auto` allows it. One call at a time (the runtime queues).
+import { abortError, type ErrorCode, IsthmusError } from '../errors.ts';
+import type { Manifest } from '../model/manifest.ts';
+import { type GpuHandle, requestGpu } from './device.ts';
+import type { Engine } from './engine.ts';
+import { createGpuEngine } from './gpuEngine.ts';
+import { ModelStore } from './modelStore.ts';
+import { type DeviceWish, openEngine, withoutGpu } from './openEngine.ts';
+import type { DeviceReport, LoadOptions, Progress } from './runtime.ts';
+import { createSafeStore } from './safeStore.ts';
+
+/** How long work on a lost device may take to notice; after that onnxruntime is stuck and the worker must go. */
+const NOTICE_MS = 2000;
+/** An error on the GPU may arrive before the loss that caused it is announced. */
+const LOSS_LAG_MS = 100;
+
+const LOSS_LIKE: ErrorCode[] = ['DEVICE_LOST', 'INFERENCE_FAILED', 'INTERNAL', 'TOO_LARGE'];
+
+type OnProgress = (p: Progress) => void;
+
+export class EngineKeeper {
+  readonly #wish: DeviceWish;
+  readonly #store: ModelStore;
+  readonly #choices = createSafeStore('isthmus-choices');
+  readonly #aborting = new AbortController();
+  /** The device asked for at the start, until an engine owns it. */
+  #gpu: GpuHandle | IsthmusError | undefined;
+  #load: LoadOptions | undefined;
+  #engine: Engine | undefined;
+
+  constructor(wish: DeviceWish, gpu: GpuHandle | IsthmusError, store = new ModelStore()) {
+    this.#wish = wish;
+    this.#gpu = gpu;
+    this.#store = store;
+  }
+
+  get report(): DeviceReport | undefined {
+    return this.#engine?.report;
+  }
+
+  /** Says which model it is about; another model than before closes the engine. */
+  async use(load: LoadOptions): Promise<void> {
+    if (this.#load && this.#load.manifest.id !== load.manifest.id) {
+      await this.#engine?.close();
+      this.#engine = undefined;
+    }
+    this.#load = load;
+  }
+
+  /**
+   * Does `work` on an engine that has segments 0…last; once more on a fresh device when the device is lost under it.
+   * Under `auto` a GPU that fails gives way to WebAssembly for good.
+   *
+   * @throws IsthmusError DEVICE_LOST when the fresh device is lost too and WebGPU is forced; what downloads and engines
+   *   throw
+   */
+  async run<T>(last: number, work: (engine: Engine) => Promise<T>, onProgress?: OnProgress): Promise<T> {
+    for (let losses = 0; ; ) {
+      // Downloads come first and apart: they may take long, and no device can be lost under them.
+      const files = await this.#download(last, onProgress);
+      this.#engine ??= await this.#open(files.get(0)!);
+      const engine = this.#engine;
+      let reason = 'it was lost while idle';
+      if (!engine.lost) {
+        try {
+          const outcome = await attempt(engine, async () => {
+            await this.#fill(engine, files, onProgress);
+            return work(engine);
+          });
+          if ('value' in outcome) return outcome.value;
+          reason = outcome.lost;
+        } catch (thrown) {
+          const gpuFailed = thrown instanceof IsthmusError && thrown.code === 'INFERENCE_FAILED';
+          if (!gpuFailed || this.#wish !== 'auto' || engine.report.kind !== 'webgpu') throw thrown;
+          this.#engine = await withoutGpu(engine, this.#manifest(), thrown);
+          continue;
+        }
+      }
+      await this.#replace(engine, ++losses, reason);
+    }
+  }
+
+  /** Stops downloads. */
+  abort(): void {
+    this.#aborting.abort(new IsthmusError('CLOSED', 'The session is closed. Connect again.'));
+  }
+
+  async close(): Promise<void> {
+    await this.#engine?.close();
+    this.#engine = undefined;
+    if (this.#gpu && !(this.#gpu instanceof IsthmusError)) this.#gpu.device.destroy();
+  }
+
+  async #open(firstSegment: Uint8Array): Promise<Engine> {
+    const gpu = this.#gpu ?? (await this.#freshGpu());
+    this.#gpu = gpu instanceof IsthmusError ? gpu : undefined; // the engine owns a device; a reason can be told again
+    try {
+      return await openEngine(this.#wish, gpu, this.#manifest(), firstSegment, this.#choices);
+    } catch (thrown) {
+      if (!(gpu instanceof IsthmusError)) gpu.device.destroy(); // nobody else would
+      throw thrown;
+    }
+  }
+
+  async #freshGpu(): Promise<GpuHandle | IsthmusError> {
+    return requestGpu().catch((thrown) => IsthmusError.from(thrown, 'WEBGPU_UNAVAILABLE', 'No WebGPU'));
+  }
+
+  async #replace(engine: Engine, losses: number, reason: string): Promise<void> {
+    await Promise.race([engine.close(), delay(NOTICE_MS)]);
+    this.#engine = undefined;
+    const lost = new IsthmusError(
+      'DEVICE_LOST',
+      `The GPU was lost ${losses > 1 ? 'again ' : ''}(${reason}). Run again, or choose \`device: 'wasm'\`.`,
+    );
+    const gpu = losses > 1 ? lost : await this.#freshGpu();
+    if (!(gpu instanceof IsthmusError)) {
+      const { kind, adapter, software, ...extras } = engine.report;
+      this.#engine = createGpuEngine(this.#manifest(), gpu, extras);
+    } else if (this.#wish === 'auto') {
+      this.#engine = await withoutGpu(engine, this.#manifest(), gpu);
+    } else throw lost;
+  }
+
+  /** Bytes of the segments 0…last that the engine lacks. */
+  async #download(last: number, onProgress?: OnProgress): Promise<Map<number, Uint8Array>> {
+    const { segments } = this.#manifest();
+    const { artifacts, token } = this.#load!;
+    const missing = segments.map((_, i) => i).filter((i) => i <= last && !this.#engine?.has(i));
+    const total = sum(missing.map((i) => segments[i]!.bytes));
+    const files = new Map<number, Uint8Array>();
+    let before = 0;
+    for (const i of missing) {
+      const { sha256, bytes } = segments[i]!;
+      const report = (n: number) => onProgress?.({ stage: 'download', loaded: before + n, total });
+      files.set(i, await this.#store.get({ artifacts, sha256, bytes, token }, report, this.#aborting.signal));
+      before += bytes;
+    }
+    return files;
+  }
+
+  /** Compiles what was downloaded. */
+  async #fill(engine: Engine, files: Map<number, Uint8Array>, onProgress?: OnProgress): Promise<void> {
+    if (files.size === 0) return;
+    const total = sum([...files.values()].map((bytes) => bytes.byteLength));
+    let loaded = 0;
+    for (const [i, bytes] of files) {
+      onProgress?.({ stage: 'compile', loaded, total });
+      if (!engine.has(i)) await engine.add(i, bytes); // measuring may have compiled segment 0 already
+      loaded += bytes.byteLength;
+    }
+    await engine.warmUp(Math.max(...files.keys()));
+    onProgress?.({ stage: 'compile', loaded, total });
+  }
+
+  #manifest(): Manifest {
+    if (this.#aborting.signal.aborted) throw abortError(this.#aborting.signal);
+    return this.#load!.manifest;
+  }
+}
+
+/** The value of `work`, or why the device was lost under it. Other errors pass through. */
+async function attempt<T>(
+  engine: Engine,
+  work: (e: Engine) => Promise<T>,
+): Promise<{ value: T } | { lost: string }> {
+  let announce: (reason: string) => void = () => {};
+  const loss = new Promise<string>((resolve) => {
+    announce = resolve;
+  });
+  engine.onLost = (reason) => announce(reason);
+  const running = work(engine).then(
+    (value) => ({ value }),
+    (thrown: unknown) => ({ thrown }),
+  );
+  const first = await Promise.race([running, loss.then((lost) => ({ lost }))]);
+  if ('value' in first && !engine.lost) return first;
+  if ('thrown' in first && !engine.lost) {
+    const mayBeLoss = !(first.thrown instanceof IsthmusError) || LOSS_LIKE.includes(first.thrown.code);
+    const lost =
+      mayBeLoss && engine.report.kind === 'webgpu' && (await Promise.race([loss, delay(LOSS_LAG_MS)]));
+    if (!lost) throw first.thrown;
+  }
+  const settled = await Promise.race([running, delay(NOTICE_MS)]);
+  if (!settled) {
+    throw new IsthmusError('DEVICE_LOST', 'The GPU was lost and onnxruntime did not notice. Run again.');
+  }
+  return { lost: await loss };
+}
+
+const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
+const delay = (ms: number) => new Promise<undefined>((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,22 @@
+// What the page may ask of the worker: HeadRuntime without its getter, every answer free of functions so that it crosses
+// by structured clone. Types, and the shape in which errors cross; no behaviour of its own.
+import type { BrowserRuntimeOptions } from '../head/browserRuntime.ts';
+import type { DeviceReport, HeadResult, HeadRuntime, LoadOptions, Progress } from '../head/runtime.ts';
+
+export type StartOptions = Pick<BrowserRuntimeOptions, 'device' | 'wasmPaths'>;
+
+/** Answers carry the device report, because a load may choose another device and a run may lose one. */
+export type WithDevice<T> = { value: T; device: DeviceReport };
+
+export interface WorkerApi {
+  /** Must be the first call. `lock` is the name of a Web Lock that the worker holds for as long as it lives. */
+  start(options: StartOptions, lock: string): Promise<WithDevice<void>>;
+  load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<WithDevice<void>>;
+  head(...args: Parameters<HeadRuntime['head']>): Promise<WithDevice<HeadResult>>;
+  local(
+    ...args: Parameters<HeadRuntime['local']>
+  ): Promise<WithDevice<Awaited<ReturnType<HeadRuntime['local']>>>>;
+  remote(...args: Parameters<HeadRuntime['remote']>): Promise<WithDevice<HeadResult>>;
+  gzipFp16Bytes(...args: Parameters<HeadRuntime['gzipFp16Bytes']>): Promise<WithDevice<number>>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,59 @@
+// The module worker: Comlink on one side, the browser runtime on the other. Everything slow happens in here, so that
+// the page never stutters. Started by spawn.ts only.
+import * as Comlink from 'comlink';
+import { createBrowserRuntime } from '../head/browserRuntime.ts';
+import type { HeadRuntime } from '../head/runtime.ts';
+import type { WithDevice, WorkerApi } from './api.ts';
+import { throwsWire } from './errorWire.ts';
+
+let runtime: HeadRuntime | undefined;
+
+function report<T>(value: T): WithDevice<T> {
+  return { value, device: runtime!.device };
+}
+
+/** Held until this worker ends, however it ends: the page waits for the same lock and so learns of its death. */
+function holdLock(name: string): Promise<void> {
+  return new Promise((held, failed) => {
+    const locks = navigator.locks;
+    if (!locks) return held(); // no secure context: loading a model fails with a typed error before anything can hang
+    locks
+      .request(name, () => {
+        held();
+        return new Promise(() => {});
+      })
+      .catch(failed);
+  });
+}
+
+const api: WorkerApi = {
+  start: throwsWire(async (options, lock) => {
+    await holdLock(lock);
+    runtime = await createBrowserRuntime(options);
+    return report(undefined);
+  }),
+  load: throwsWire(async (options, last, onProgress) => {
+    await runtime!.load(options, last, onProgress);
+    return report(undefined);
+  }),
+  head: throwsWire(async (...args) => {
+    const result = await runtime!.head(...args);
+    return Comlink.transfer(report(result), [result.frame.buffer as ArrayBuffer]);
+  }),
+  local: throwsWire(async (...args) => {
+    const result = await runtime!.local(...args);
+    const buffers = new Set(Object.values(result.outputs).map((tensor) => tensor.data.buffer as ArrayBuffer));
+    return Comlink.transfer(report(result), [...buffers]);
+  }),
+  remote: throwsWire(async (...args) => {
+    const result = await runtime!.remote(...args);
+    return Comlink.transfer(report(result), [result.frame.buffer as ArrayBuffer]);
+  }),
+  gzipFp16Bytes: throwsWire(async (...args) => report(await runtime!.gzipFp16Bytes(...args))),
+  close: throwsWire(async () => {
+    await runtime?.close();
+  }),
+};
+
+// With wasm threads onnxruntime starts its own workers from the file that holds its code, which bundlers make this one.
+if (!(globalThis as { name?: string }).name?.startsWith('em-pthread')) Comlink.expose(api);
