@@ -38,6 +38,7 @@ const server = {
   'index.node': 'src/index.node.ts',
   tail: 'src/tail/index.ts',
   tailWorker: 'src/tail/ortWorker.ts',
+  nodeWorker: 'src/head/node/nodeWorker.ts',
   cli: 'src/cli/main.ts',
 };
 

@@ -1,7 +1,7 @@
 // isthmus in Node: the same API as in the browser, with onnxruntime-node in a worker thread as the device.
 import { connectOn } from './client/connect.ts';
 import type { ConnectOptions, Session } from './client/types.ts';
-import { nodeRuntime } from './head/nodeRuntime.ts';
+import { nodeRuntime } from './head/node/nodeRuntime.ts';
 
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';

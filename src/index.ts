@@ -24,5 +24,5 @@ export function connect(endpoint: string, options?: ConnectOptions): Promise<Ses
   return connectOn({ start: startWorker }, endpoint, options);
 }
 
-const startWorker = ({ device, worker }: ConnectOptions) =>
-  spawnRuntime({ ...(device && { device }), ...(worker && { worker }) });
+const startWorker = ({ device, worker, wasmPaths }: ConnectOptions) =>
+  spawnRuntime({ ...(device && { device }), ...(worker && { worker }), ...(wasmPaths && { wasmPaths }) });

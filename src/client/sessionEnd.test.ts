@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { nodeRuntime } from '../head/nodeRuntime.ts';
+import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';

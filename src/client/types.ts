@@ -76,6 +76,11 @@ export interface ConnectOptions {
   signal?: AbortSignal;
   /** For pages whose bundler cannot follow `new Worker(new URL(…))`: makes the worker from src/worker/entry. */
   worker?: () => Worker;
+  /**
+   * Where onnxruntime's wasm lies, for bundlers that do not follow `new URL(…, import.meta.url)`: a folder's URL, or the
+   * URLs of the files.
+   */
+  wasmPaths?: string | { wasm?: string; mjs?: string };
   /** Replaces the platform's runtime; for hosts with their own engine. The session closes it. */
   runtime?: HeadRuntime;
 }

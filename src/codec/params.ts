@@ -34,7 +34,7 @@ export interface RawParams {
 }
 
 export type CodecParams = RawParams | SlicerParams;
-export type Family = CodecParams['family'];
+type Family = CodecParams['family'];
 
 /** Presets by name; `isthmus calibrate` measures them per cut in a later release. */
 export const PRESETS = {

@@ -8,8 +8,8 @@ import { sha256Hex } from '../model/manifest.ts';
 import type { Tensor } from '../tensor.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createBrowserRuntime } from './browserRuntime.ts';
-import { ModelStore } from './modelStore.ts';
 import type { HeadRuntime, RuntimeInput } from './runtime.ts';
+import { ModelStore } from './store/modelStore.ts';
 import { noise, serveFiles, tinyModel } from './tinyModel.ts';
 
 const { manifest, files } = await tinyModel();

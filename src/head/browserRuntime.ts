@@ -12,11 +12,11 @@ import { describeCpu, requestGpu } from './device.ts';
 import type { EngineInput } from './engine.ts';
 import { EngineKeeper } from './engineKeeper.ts';
 import { gzipFp16Bytes } from './gzipFp16.ts';
-import type { ModelStore } from './modelStore.ts';
 import type { DeviceWish } from './openEngine.ts';
 import { configureOrt, type OrtOptions, wasmThreads } from './ortEnvironment.ts';
 import { openPicture } from './picture.ts';
 import type { DeviceReport, HeadResult, HeadRuntime, RuntimeInput, StageTimes } from './runtime.ts';
+import type { ModelStore } from './store/modelStore.ts';
 import { cropPicture, encodePicture } from './upload.ts';
 
 export interface BrowserRuntimeOptions extends OrtOptions {

@@ -1,7 +1,7 @@
 // `device: 'auto'` remembers which device was faster for a model, so that only the first visit measures. Keyed by all
 // that may change the answer: adapter, model and browser version.
 import type { Manifest } from '../model/manifest.ts';
-import type { SafeStore } from './safeStore.ts';
+import type { SafeStore } from './store/safeStore.ts';
 
 export interface DeviceChoice {
   kind: 'webgpu' | 'wasm';

@@ -5,9 +5,9 @@ import { decodeTensor } from '../codec/cpu/decode.ts';
 import { PRESETS } from '../codec/params.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { type BrowserRuntimeOptions, createBrowserRuntime } from './browserRuntime.ts';
-import { ModelStore } from './modelStore.ts';
 import type { HeadRuntime, RuntimeInput } from './runtime.ts';
-import { createSafeStore } from './safeStore.ts';
+import { ModelStore } from './store/modelStore.ts';
+import { createSafeStore } from './store/safeStore.ts';
 import { noise, serveFiles, tinyModel } from './tinyModel.ts';
 
 const { manifest, files } = await tinyModel();

@@ -5,10 +5,10 @@ import type { Manifest } from '../model/manifest.ts';
 import { type GpuHandle, requestGpu } from './device.ts';
 import type { Engine } from './engine.ts';
 import { createGpuEngine } from './gpuEngine.ts';
-import { ModelStore } from './modelStore.ts';
 import { type DeviceWish, openEngine, withoutGpu } from './openEngine.ts';
 import type { DeviceReport, LoadOptions, Progress } from './runtime.ts';
-import { createSafeStore } from './safeStore.ts';
+import { ModelStore } from './store/modelStore.ts';
+import { createSafeStore } from './store/safeStore.ts';
 
 /** How long work on a lost device may take to notice; after that onnxruntime is stuck and the worker must go. */
 const NOTICE_MS = 2000;

@@ -7,7 +7,7 @@ import { type DeviceChoice, recallChoice, rememberChoice } from './deviceChoice.
 import type { Engine } from './engine.ts';
 import { createGpuEngine } from './gpuEngine.ts';
 import type { DeviceReport } from './runtime.ts';
-import type { SafeStore } from './safeStore.ts';
+import type { SafeStore } from './store/safeStore.ts';
 import { createWasmEngine } from './wasmEngine.ts';
 
 export type DeviceWish = 'auto' | 'webgpu' | 'wasm';

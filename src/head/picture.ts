@@ -1,11 +1,9 @@
 // Picture: what the worker makes of an image input before preprocessing. Decodes files with the browser's own decoders,
 // inside limits that are checked before decoding, and reads pixels back for the CPU path. It resizes nothing.
 import { IsthmusError } from '../errors.ts';
+import { MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS } from '../image/limits.ts';
 import { sniffImageSize } from './imageHeader.ts';
 import type { Pixels, RuntimeInput } from './runtime.ts';
-
-const MAX_FILE_BYTES = 40 * 1024 * 1024;
-const MAX_PIXELS = 100_000_000;
 
 export type Picture =
   | { kind: 'bitmap'; bitmap: ImageBitmap; width: number; height: number }
@@ -13,7 +11,7 @@ export type Picture =
 
 /**
  * @returns the picture, and `release` for what was made here; a caller's bitmap stays the caller's
- * @throws IsthmusError IMAGE_TOO_LARGE above 40 MiB or 100 megapixels, IMAGE_INVALID when no decoder takes the file
+ * @throws IsthmusError IMAGE_TOO_LARGE above 40 MiB or 64 megapixels, IMAGE_INVALID when no decoder takes the file
  */
 export async function openPicture(
   input: Exclude<RuntimeInput, { kind: 'tensors' }>,
@@ -41,7 +39,7 @@ export async function openPicture(
 }
 
 async function decode(bytes: Uint8Array): Promise<ImageBitmap> {
-  if (bytes.byteLength > MAX_FILE_BYTES) {
+  if (bytes.byteLength > MAX_PICTURE_BYTES) {
     throw new IsthmusError(
       'IMAGE_TOO_LARGE',
       `The picture has ${(bytes.byteLength / 2 ** 20).toFixed(1)} MiB; the limit is 40 MiB. Save it smaller.`,
@@ -65,10 +63,10 @@ async function decode(bytes: Uint8Array): Promise<ImageBitmap> {
 }
 
 function checkSize({ width, height }: { width: number; height: number }): void {
-  if (width * height > MAX_PIXELS) {
+  if (width * height > MAX_PICTURE_PIXELS) {
     throw new IsthmusError(
       'IMAGE_TOO_LARGE',
-      `The picture has ${width}×${height} pixels; the limit is 100 megapixels. Scale it down.`,
+      `The picture has ${width}×${height} pixels; the limit is 64 megapixels. Scale it down.`,
     );
   }
 }

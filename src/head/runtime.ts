@@ -1,10 +1,10 @@
 // HeadRuntime: what the client asks of the side that computes on this device. Two implementations stand behind it:
-// the browser's worker (src/worker) and Node (src/head/nodeRuntime.ts). It knows nothing of links or plans.
+// the browser's worker (src/worker) and Node (src/head/node/nodeRuntime.ts). It knows nothing of links or plans.
 import type { CodecParams } from '../codec/params.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
 
-export type DeviceKind = 'webgpu' | 'wasm' | 'node';
+type DeviceKind = 'webgpu' | 'wasm' | 'node';
 
 export interface DeviceReport {
   kind: DeviceKind;

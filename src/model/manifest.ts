@@ -80,7 +80,6 @@ const schema = v.object({
 
 export type Manifest = v.InferOutput<typeof schema>;
 export type SegmentInfo = v.InferOutput<typeof segment>;
-export type CutInfo = v.InferOutput<typeof cut>;
 export type TensorInfo = v.InferOutput<typeof tensorInfo>;
 export type Preprocess = v.InferOutput<typeof preprocess>;
 

@@ -1,6 +1,6 @@
 // The whole vocabulary between nodeRuntime.ts and nodeWorker.ts. Types only.
-import type { ErrorJSON } from '../errors.ts';
-import type { HeadRuntime, LoadOptions, Progress } from './runtime.ts';
+import type { ErrorJSON } from '../../errors.ts';
+import type { HeadRuntime, LoadOptions, Progress } from '../runtime.ts';
 
 export type Call =
   | { method: 'load'; args: [options: LoadOptions, last: number] }

@@ -3,9 +3,9 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ModelStore } from './modelStore.ts';
-import type { SafeStore } from './safeStore.ts';
-import { SegmentCache } from './segmentCache.ts';
+import { ModelStore } from '../store/modelStore.ts';
+import type { SafeStore } from '../store/safeStore.ts';
+import { SegmentCache } from '../store/segmentCache.ts';
 
 /** Disks of machines that run Node are larger than a browser's quota. */
 const BUDGET = 4 * 1024 ** 3;

@@ -1,6 +1,6 @@
 // Downloads one file of known length: streaming, resumable by HTTP Range, never more bytes than announced. It neither
 // verifies nor keeps what it got; modelStore.ts does.
-import { abortError, IsthmusError } from '../errors.ts';
+import { abortError, IsthmusError } from '../../errors.ts';
 
 export interface DownloadTarget {
   url: string;

@@ -1,7 +1,7 @@
 // ModelStore: a segment's bytes by sha256, from this device's cache or from the tail's artifacts, verified either way.
 // First stop of the flow on this device; it compiles nothing (segments.ts).
-import { IsthmusError } from '../errors.ts';
-import { sha256Hex } from '../model/manifest.ts';
+import { IsthmusError } from '../../errors.ts';
+import { sha256Hex } from '../../model/manifest.ts';
 import { type DownloadTarget, download } from './download.ts';
 import { SegmentCache } from './segmentCache.ts';
 

@@ -3,12 +3,12 @@
 import { createStore, get, set, type UseStore } from 'idb-keyval';
 import { beforeAll, expect, test } from 'vitest';
 import { commands } from 'vitest/browser';
-import { IsthmusError } from '../errors.ts';
-import { sha256Hex } from '../model/manifest.ts';
+import { IsthmusError } from '../../errors.ts';
+import { sha256Hex } from '../../model/manifest.ts';
+import { noise } from '../tinyModel.ts';
 import { ModelStore, type SegmentRequest } from './modelStore.ts';
 import { createSafeStore, type SafeStore } from './safeStore.ts';
 import { SegmentCache } from './segmentCache.ts';
-import { noise } from './tinyModel.ts';
 
 const FOLDER = 'node_modules/.cache/isthmus-store-test';
 const BYTES = 300_000;

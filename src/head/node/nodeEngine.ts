@@ -1,19 +1,19 @@
 // The Node engine: segments on onnxruntime-node, pictures by sharp, the CPU codec. It runs inside a worker thread
 // (nodeWorker.ts), because onnxruntime-node blocks the thread it runs on; it knows no threads and no links.
 import type { InferenceSession } from 'onnxruntime-node';
-import { encodeTensor } from '../codec/cpu/encode.ts';
-import type { CodecParams, EncodedTensor } from '../codec/params.ts';
-import { IsthmusError } from '../errors.ts';
-import { preprocessImage, resizeToCrop } from '../image/preprocess.ts';
-import { type Manifest, modelTag } from '../model/manifest.ts';
-import type { DType, Tensor, TensorData, Tensors } from '../tensor.ts';
-import { INPUT_CUT } from '../wire/layout.ts';
-import { writeFrame } from '../wire/writeFrame.ts';
-import { checkTensors, preprocessOf } from './checkInput.ts';
-import { gzipFp16Bytes } from './gzipFp16.ts';
+import { encodeTensor } from '../../codec/cpu/encode.ts';
+import type { CodecParams, EncodedTensor } from '../../codec/params.ts';
+import { IsthmusError } from '../../errors.ts';
+import { preprocessImage, resizeToCrop } from '../../image/preprocess.ts';
+import { type Manifest, modelTag } from '../../model/manifest.ts';
+import type { DType, Tensor, TensorData, Tensors } from '../../tensor.ts';
+import { INPUT_CUT } from '../../wire/layout.ts';
+import { writeFrame } from '../../wire/writeFrame.ts';
+import { checkTensors, preprocessOf } from '../checkInput.ts';
+import { gzipFp16Bytes } from '../gzipFp16.ts';
+import type { HeadResult, LoadOptions, LocalResult, Pixels, Progress, RuntimeInput } from '../runtime.ts';
 import { decodeImage, encodeImage, warmUpImages } from './nodeImage.ts';
 import { nodeModelStore } from './nodeStore.ts';
-import type { HeadResult, LoadOptions, LocalResult, Pixels, Progress, RuntimeInput } from './runtime.ts';
 
 type Ort = typeof import('onnxruntime-node');
 const IMAGE_CODES = { jpeg: 0, webp: 1 } as const;

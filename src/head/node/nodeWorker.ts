@@ -1,6 +1,6 @@
 // Worker thread around the Node engine: answers the messages of nodeRuntime.ts, one reply each. No state of its own.
 import { parentPort } from 'node:worker_threads';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../errors.ts';
 import { NodeEngine } from './nodeEngine.ts';
 import type { Call, FromWorker } from './nodeMessages.ts';
 

@@ -1,8 +1,8 @@
 // Pictures in Node: sharp decodes and encodes them. Resampling is not sharp's: that has one definition for every
 // platform (src/image). Used by the Node engine only.
-import { IsthmusError } from '../errors.ts';
-import { MAX_PICTURE_PIXELS } from '../image/limits.ts';
-import type { Pixels } from './runtime.ts';
+import { IsthmusError } from '../../errors.ts';
+import { MAX_PICTURE_PIXELS } from '../../image/limits.ts';
+import type { Pixels } from '../runtime.ts';
 
 /** sharp is optional: a package that only ever sees tensors need not install it. */
 async function loadSharp(): Promise<typeof import('sharp')['default']> {

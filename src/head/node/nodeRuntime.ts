@@ -2,9 +2,9 @@
 // event loop stays free while a segment runs, so deadlines and signals work. A dead thread is replaced at the next call.
 import { cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError } from '../../errors.ts';
+import type { DeviceReport, HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../runtime.ts';
 import type { Call, FromWorker } from './nodeMessages.ts';
-import type { DeviceReport, HeadRuntime, LoadOptions, Progress, RuntimeInput } from './runtime.ts';
 
 interface Pending {
   resolve(value: unknown): void;
