@@ -1,17 +1,22 @@
 // The command line as a user meets it: the same answers as JSON, and for every bad input one line and exit code 1.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from '@playwright/test';
-import { pictures, root, startTail, stopTail, test } from './fixtures.ts';
+import { pictures, root, startTail, stopTail, test, webPages } from './fixtures.ts';
 
-function isthmus(...args: string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, 'dist/cli.js'), ...args], {
-    encoding: 'utf8',
-    timeout: 120_000,
+function isthmus(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
+  const child = spawn(process.execPath, [join(root, 'dist/cli.js'), ...args], { timeout: 120_000 });
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
   });
-  return { code: status, out: stdout, err: stderr };
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
 }
 
 let scratch: string;
@@ -23,7 +28,7 @@ test.afterAll(() => rm(scratch, { recursive: true, force: true }));
 test('run --json prints one array with labels and report', async ({ tail }) => {
   const [picture] = await pictures('imagenette', 1);
   for (const mode of ['only-split', 'only-local', 'only-remote']) {
-    const { code, out, err } = isthmus(
+    const { code, out, err } = await isthmus(
       'run',
       `${tail.url}/models/neck10`,
       picture!.path,
@@ -47,7 +52,7 @@ test('run --json prints one array with labels and report', async ({ tail }) => {
 
 test('split makes a folder that serve serves and run answers from', async () => {
   const out = join(scratch, 'models', 'mine');
-  const split = isthmus(
+  const split = await isthmus(
     'split',
     join(root, 'training/neck10.onnx'),
     '--out',
@@ -64,7 +69,7 @@ test('split makes a folder that serve serves and run answers from', async () => 
   const tail = await startTail(join(scratch, 'models'));
   try {
     const [picture] = await pictures('imagenette', 1);
-    const { code, out: answer } = isthmus('run', `${tail.url}/models/mine`, picture!.path);
+    const { code, out: answer } = await isthmus('run', `${tail.url}/models/mine`, picture!.path);
     expect(code).toBe(0);
     expect(answer).toContain('%');
   } finally {
@@ -86,6 +91,7 @@ test('every bad input is one typed line and exit code 1', async ({ tail }) => {
   );
   const endpoint = `${tail.url}/models/neck10`;
   const [picture] = await pictures('imagenette', 1);
+  await using pages = await webPages();
   const cases: [string, string[]][] = [
     ['MODEL_INVALID', ['split', notOnnx, '--out', join(scratch, 'a')]],
     ['MODEL_INVALID', ['split', truncated, '--out', join(scratch, 'b')]],
@@ -99,12 +105,12 @@ test('every bad input is one typed line and exit code 1', async ({ tail }) => {
     ['CUT_INVALID', ['run', endpoint, picture!.path, '--cut', 'nowhere']],
     ['OPTION_INVALID', ['run', endpoint, picture!.path, '--preset', 'nothing']],
     ['OFFLINE', ['run', 'http://127.0.0.1:9/models/neck10', picture!.path, '--mode', 'only-remote']],
-    ['NOT_ISTHMUS', ['run', `${tail.url}/no/such/page`, picture!.path]],
+    ['NOT_ISTHMUS', ['run', `${pages.url}/models/neck10`, picture!.path]],
     ['OPTION_INVALID', ['serve', join(scratch, 'no-such-folder')]],
     ['OPTION_INVALID', ['run', endpoint, picture!.path, '--mode', 'sideways']],
   ];
   for (const [expected, args] of cases) {
-    const { code, err, out } = isthmus(...args);
+    const { code, err, out } = await isthmus(...args);
     const told = `${args.join(' ')}\n${err}${out}`;
     expect(code, told).toBe(1);
     expect(err, told).toContain(`${expected}: `);

@@ -3,6 +3,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test as base } from '@playwright/test';
@@ -86,4 +88,31 @@ export async function pictures(
 ): Promise<(Labelled & { bytes: Buffer })[]> {
   const list = await loadDataset(dataset, data, limit);
   return Promise.all(list.map(async (picture) => ({ ...picture, bytes: await readFile(picture.path) })));
+}
+
+/**
+ * A web server that knows nothing of Isthmus and answers every address with the app's files or its index page: what a
+ * host behind a single-page-app fallback does.
+ */
+export async function webPages(): Promise<{ url: string } & AsyncDisposable> {
+  const app = join(root, 'dist-app');
+  const server = createServer(async (request, response) => {
+    const path = join(app, new URL(request.url ?? '/', 'http://host').pathname);
+    const file = await readFile(path).catch(() => undefined);
+    const types: Record<string, string> = {
+      js: 'text/javascript',
+      css: 'text/css',
+      wasm: 'application/wasm',
+    };
+    response.setHeader('content-type', (file && types[path.split('.').at(-1)!]) ?? 'text/html');
+    response.end(file ?? (await readFile(join(app, 'index.html'))));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
 }
