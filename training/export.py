@@ -7,6 +7,7 @@ import os
 import numpy as np
 import onnx
 import onnx.numpy_helper
+import onnx.shape_inference
 import torch
 from onnx import TensorProto, helper
 
@@ -87,8 +88,8 @@ def main():
         net.load_state_dict(torch.load(args.checkpoint)["average"])
     model = to_onnx(net)
     save(model.SerializeToString(), args.out)
-    save(json.dumps({"resizeShort": data.SHORT, "crop": [data.SIDE, data.SIDE],
-                     "mean": data.MEAN, "std": data.STD}) + "\n",
+    save(json.dumps({"kind": "image", "resize": {"short": data.SHORT}, "crop": [data.SIDE, data.SIDE],
+                     "mean": data.MEAN, "std": data.STD, "layout": "NCHW", "channels": "RGB"}) + "\n",
          os.path.join(os.path.dirname(os.path.abspath(args.out)), "preprocess.json"))
 
     paths, labels = data.list_files(args.data, held_out=True)

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 import data
 from net import Neck10
 
-TEMPERATURE = 3.0
-W_LABEL, W_LOGITS, W_FEATURES = 0.4, 0.6, 1.0
+TEMPERATURE = 2.0
+W_LABEL, W_LOGITS, W_FEATURES = 0.4, 0.6, 8.0
 
 
 class Views:
