@@ -37,10 +37,10 @@ export const STORAGE_BINDINGS = ['selection', 'chosen', 'counts', 'tags', 'group
  * The selections, by their number in slicerState.wgsl. `only` does everything when signs compete alike; otherwise
  * `survive` finds who survives and `split` parts the survivors into blocks.
  */
-export const PHASES = { only: 0, survive: 1, split: 2 } as const;
+const PHASES = { only: 0, survive: 1, split: 2 } as const;
 export type PhaseName = keyof typeof PHASES;
 
-export interface Bindings {
+interface Bindings {
   /** Group 0: the encoder's own buffers. */
   state: GPUBindGroup;
   /** Group 1: the feature. */
