@@ -9,10 +9,12 @@ import { pictures, startTail, stopTail, test, webPages } from './fixtures.ts';
 const PHONE = { width: 390, height: 844 };
 
 async function open(page: Page, url: string, settings: Record<string, string> = {}): Promise<void> {
-  await page.goto(url);
+  const { device, ...rest } = settings;
+  await page.goto(device ? `${url}/?device=${device}` : url);
   await expect(page.locator('html[data-ready=true]')).toBeAttached({ timeout: 120_000 });
-  for (const [id, value] of Object.entries(settings))
-    await page.getByTestId(`select-${id}`).selectOption(value);
+  const folded = page.locator('details#settings:not([open]) > summary');
+  if ((await folded.count()) > 0 && Object.keys(rest).length > 0) await folded.click();
+  for (const [id, value] of Object.entries(rest)) await page.getByTestId(`select-${id}`).selectOption(value);
   await expect(page.locator('html[data-ready=true]')).toBeAttached({ timeout: 120_000 });
 }
 
@@ -61,7 +63,7 @@ for (const device of ['webgpu', 'wasm']) {
       .getByTestId('file-input')
       .setInputFiles({ name: 'photo.jpg', mimeType: 'image/jpeg', buffer: picture!.bytes });
     await expectAnswer(page, 'split');
-    await expect(page.getByTestId('device')).toContainText(device === 'webgpu' ? /webgpu/i : /wasm/i);
+    await expect(page.getByTestId('device')).toContainText(device === 'webgpu' ? /webgpu/i : /webassembly/i);
     await page.getByTestId('compare-run').click();
     await expect(page.getByTestId('compare')).toContainText(/local/i, { timeout: 120_000 });
     await expect(page.getByTestId('compare')).toContainText(/JPEG/);
@@ -76,7 +78,7 @@ test('every preset and every mode answers', async ({ page, tail }) => {
     await page.getByTestId('sample-1').click();
     await expectAnswer(page, mode.slice('only-'.length));
   }
-  for (const preset of ['raw', 'slicer', 'slicer-fine', 'slicer-small']) {
+  for (const preset of ['raw', 'slicer', 'slicer-fine', 'slicer-small', 'slicer-sparse']) {
     await page.getByTestId('select-preset').selectOption(preset);
     await page.getByTestId('sample-0').click();
     await expectAnswer(page, 'split');

@@ -14,7 +14,7 @@ export function remember(photo: Photo, result: Result): void {
   for (const { photo: old } of dropped) {
     if (!runs.some((r) => r.photo.url === old.url)) URL.revokeObjectURL(old.url);
   }
-  const head = ['', 'Answer', 'Ran', 'Time', 'Sent'];
+  const head = ['Photo', 'Answer', 'Ran', 'Time', 'Sent'];
   part('history', HTMLElement).replaceChildren(
     el(
       'table',

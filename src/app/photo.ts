@@ -57,7 +57,8 @@ export function watchPhotos(take: (photo: Photo) => void, fail: (thrown: unknown
       );
       sample.setAttribute('aria-pressed', 'false');
       sample.addEventListener('click', () => {
-        fetch(src)
+        // The thumbnail has brought the file already; a server that went away is no reason to ask again.
+        fetch(src, { cache: 'force-cache' })
           .then((r) => r.blob())
           .then((blob) => {
             take(asPhoto(blob, name));

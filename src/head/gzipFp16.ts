@@ -5,12 +5,15 @@ import { type Tensor, tensorBytes } from '../tensor.ts';
 /** Bytes of all tensors as float16 (other element types as they are) under one gzip stream. */
 export async function gzipFp16Bytes(tensors: Tensor[]): Promise<number> {
   const parts = tensors.map((t) => (t.dtype === 'float32' ? toHalf(t.data as Float32Array) : tensorBytes(t)));
-  const stream = new Blob(parts as Uint8Array<ArrayBuffer>[])
+  const reader = new Blob(parts as Uint8Array<ArrayBuffer>[])
     .stream()
-    .pipeThrough(new CompressionStream('gzip'));
-  let bytes = 0;
-  for await (const chunk of stream) bytes += chunk.byteLength;
-  return bytes;
+    .pipeThrough(new CompressionStream('gzip'))
+    .getReader(); // not every browser iterates over streams
+  for (let bytes = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return bytes;
+    bytes += value.byteLength;
+  }
 }
 
 const float = new Float32Array(1);

@@ -134,7 +134,7 @@ export async function fromOrt(tensors: ReadonlyMap<string, ort.Tensor>, names: s
     // Float16Array, where the platform has it, becomes the raw patterns that Isthmus uses.
     const patterns =
       tensor.type === 'float16' && !(data instanceof Uint16Array)
-        ? new Uint16Array((data as ArrayBufferView<ArrayBuffer>).buffer)
+        ? new Uint16Array(data.buffer, data.byteOffset, data.length)
         : data;
     result[name] = {
       dtype: tensor.type as Tensor['dtype'],

@@ -132,10 +132,54 @@ export async function parseManifest(json: unknown): Promise<Manifest> {
   if (m.cuts.length !== m.segments.length - 1) {
     throw invalid(`${m.segments.length} segments need ${m.segments.length - 1} cuts, not ${m.cuts.length}`);
   }
+  checkChain(m);
   if (m.labels && !m.postprocess) throw invalid('labels need a postprocess entry');
+  if (m.postprocess && !m.outputs.some((t) => t.name === m.postprocess?.output)) {
+    throw invalid(`postprocess.output: there is no output '${m.postprocess.output}'`);
+  }
+  if (m.preprocess) checkPicture(m.preprocess, m.inputs);
   const id = await manifestId(m);
   if (id !== m.id) throw invalid(`its id is ${m.id} but its content has ${id}`);
   return m;
+}
+
+/** What a segment takes and gives, as far as both ends must agree on it. */
+const signature = ({ name, dtype, shape }: TensorInfo) => `${name} ${dtype} [${shape}]`;
+
+/**
+ * Segment k takes what crosses cut k-1 and gives what crosses cut k; the ends of the chain are the model's own. The id
+ * does not cover the segments' own lists, so nothing else would notice when they tell another story.
+ */
+function checkChain(m: Manifest): void {
+  const stations = [m.inputs, ...m.cuts.map((c) => c.tensors), m.outputs];
+  const names = ['inputs', ...m.cuts.map((_, i) => `cuts.${i}.tensors`), 'outputs'];
+  for (const [i, { inputs, outputs }] of m.segments.entries()) {
+    for (const [side, tensors, k] of [
+      ['inputs', inputs, i],
+      ['outputs', outputs, i + 1],
+    ] as const) {
+      const has = tensors.map(signature).join(', ');
+      const wants = stations[k]!.map(signature).join(', ');
+      if (has !== wants)
+        throw invalid(`segments.${i}.${side}: it has ${has}, but ${names[k]} of the manifest has ${wants}`);
+    }
+  }
+  for (const [i, { name }] of m.cuts.entries()) {
+    if (m.cuts.findIndex((c) => c.name === name) !== i)
+      throw invalid(`cuts.${i}.name: two cuts are called '${name}'`);
+  }
+}
+
+/** The picture must fill its input exactly: what is allocated for it follows `crop`. */
+function checkPicture(
+  { input, crop: [width, height], layout }: Preprocess,
+  inputs: readonly TensorInfo[],
+): void {
+  const target = inputs.find((t) => t.name === input);
+  if (!target) throw invalid(`preprocess.input: there is no input '${input}'`);
+  const filled = layout === 'NCHW' ? [1, 3, height, width] : [1, height, width, 3];
+  if (concreteShape(target).join() === filled.join()) return;
+  throw invalid(`preprocess.crop: a picture of [${filled}] does not fill '${input}' [${target.shape}]`);
 }
 
 function invalid(reason: string): IsthmusError {
