@@ -60,6 +60,7 @@ async function run(endpoint: string, images: string[], flags: RunFlags): Promise
     const entries: Entry[] = [];
     for (const image of images) {
       const entry = await answer(session, image, flags.top);
+      progress?.wipe(); // a plan that was fallen back to may have loaded more
       entries.push(entry);
       if (!flags.json) process.stdout.write(`${'error' in entry ? failed(entry) : text(entry)}\n`);
     }
@@ -93,7 +94,7 @@ async function readImage(path: string): Promise<Uint8Array> {
       const mib = (size / 1048576).toFixed(1);
       throw new IsthmusError(
         'IMAGE_TOO_LARGE',
-        `The picture has ${mib} MiB, the limit is 50 MiB. Save it smaller.`,
+        `The picture has ${mib} MiB, the limit is ${MAX_PICTURE_BYTES / 1048576} MiB. Save it smaller.`,
       );
     }
     return await readFile(path);

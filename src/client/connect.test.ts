@@ -89,6 +89,24 @@ test('progress goes from the manifest over the download to the compilation', asy
   }
 });
 
+test('a run that needs more of the model tells its progress too', async () => {
+  const seen: ConnectProgress[] = [];
+  await using session = await connect(address(), {
+    mode: 'only-split',
+    cut: 'r1',
+    onProgress: (p) => seen.push(p),
+  });
+  await session.run(photo);
+  seen.length = 0;
+  await session.run(photo, { cut: 'p' });
+  const { bytes } = model.manifest.segments[1]!;
+  expect([...new Set(seen.map((p) => p.stage))]).toEqual(['download', 'compile']);
+  expect(seen.at(-1)).toEqual({ stage: 'compile', loaded: bytes, total: bytes });
+  seen.length = 0;
+  await session.run(photo, { cut: 'p' });
+  expect(seen).toEqual([]);
+});
+
 test('a second connect takes segments from the cache; a damaged entry is fetched again', async () => {
   await (await connect(address(), { mode: 'only-local' })).close();
   passed = [];

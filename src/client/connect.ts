@@ -30,7 +30,7 @@ export async function connectOn(
     const manifest = await scope.race(fetchManifest(endpoint, access));
     const need = segmentsNeeded(manifest, options);
     runtime = options.runtime ?? (await startOn(platform, options, scope));
-    const loader = createLoader({ runtime, manifest, artifacts: endpoint.artifacts, token });
+    const loader = createLoader({ runtime, manifest, artifacts: endpoint.artifacts, token, onProgress });
     await scope.race(preload(loader, need, manifest, options));
     return createSession({
       manifest,
@@ -87,7 +87,7 @@ async function preload(
   options: ConnectOptions,
 ): Promise<void> {
   try {
-    await loader.upTo(last, options.onProgress);
+    await loader.upTo(last);
   } catch (thrown) {
     const [plan, ...others] = choose(manifest, options).plans;
     const another =

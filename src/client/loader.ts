@@ -7,7 +7,7 @@ import type { TokenSource } from '../transport/transport.ts';
 
 export interface Loader {
   /** Segments 0…last; -1 only tells the runtime which model it is about, which the remote plan needs. */
-  upTo(last: number, onProgress?: (p: Progress) => void): Promise<void>;
+  upTo(last: number): Promise<void>;
   /** After a lost device or a dead worker nothing is there any more. */
   forget(): void;
 }
@@ -17,6 +17,8 @@ export interface LoaderParts {
   manifest: Manifest;
   artifacts: string;
   token?: TokenSource | undefined;
+  /** Told of every load, those of a run that needs more segments than before included. */
+  onProgress?: ((p: Progress) => void) | undefined;
 }
 
 /** Failures that the next moment will not cure: trying again at every run would make every fallback slow. */
@@ -27,14 +29,14 @@ const LASTING: ReadonlySet<ErrorCode> = new Set([
 ]);
 const PAUSE_MS = 10_000;
 
-export function createLoader({ runtime, manifest, artifacts, token }: LoaderParts): Loader {
+export function createLoader({ runtime, manifest, artifacts, token, onProgress }: LoaderParts): Loader {
   const NOTHING = -2;
   let there = NOTHING;
   let queue: Promise<unknown> = Promise.resolve();
 
   let failed: { last: number; error: IsthmusError; until: number } | undefined;
 
-  async function load(last: number, onProgress?: (p: Progress) => void): Promise<void> {
+  async function load(last: number): Promise<void> {
     if (last <= there) return;
     if (failed && last >= failed.last && performance.now() < failed.until) throw failed.error;
     const value = typeof token === 'function' ? await token() : token;
@@ -49,9 +51,9 @@ export function createLoader({ runtime, manifest, artifacts, token }: LoaderPart
   }
 
   return {
-    async upTo(last, onProgress) {
+    async upTo(last) {
       if (last <= there) return;
-      const next = queue.then(() => load(last, onProgress));
+      const next = queue.then(() => load(last));
       queue = next.catch(() => undefined);
       await next;
     },

@@ -1,4 +1,6 @@
 // The types of the public client API: what `connect` takes and what a session gives back. No behaviour here.
+// Session is AsyncDisposable, which pages that compile without that library must find declared all the same.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { CodecParams, PresetName } from '../codec/params.ts';
 import type { DeviceReport, HeadRuntime, Pixels } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
@@ -28,7 +30,7 @@ export type Mode =
 /**
  * What `session.run` accepts: a picture in any form the platform knows, or named tensors.
  *
- * A Uint8Array (and Node's Buffer) is an encoded picture: JPEG, PNG, WebP, … of at most 50 MiB and 64 megapixels.
+ * A Uint8Array (and Node's Buffer) is an encoded picture: JPEG, PNG, WebP, … of at most 40 MiB and 64 megapixels.
  * `Pixels` are RGBA bytes, not premultiplied. `Tensors` are keyed by the manifest's input names, batch of one.
  * Nothing that is passed in is changed, closed or transferred.
  */
@@ -70,7 +72,10 @@ export interface ConnectOptions {
   upload?: { format?: 'jpeg' | 'webp'; quality?: number };
   /** Bearer token of the tail; a function is asked before every request. */
   token?: string | (() => string | Promise<string>);
-  /** Told while connecting: manifest, download and compilation of what the mode needs. */
+  /**
+   * Told while connecting: manifest, download and compilation of what the mode needs; and again during a run whose mode
+   * or cut needs segments that are not here yet.
+   */
   onProgress?: (p: ConnectProgress) => void;
   /** Ends connecting, not the session. */
   signal?: AbortSignal;

@@ -36,9 +36,9 @@ export interface RawParams {
 export type CodecParams = RawParams | SlicerParams;
 type Family = CodecParams['family'];
 
-/** SLICER with four blocks and an error budget relative to the largest magnitude. */
-const slicer = (keep: number, delta: number) =>
-  ({ family: 'slicer', keep, asymmetry: 1, blocks: 4, budget: { kind: 'max-error', delta } }) as const;
+/** SLICER with an error budget relative to the largest magnitude. */
+const slicer = (keep: number, blocks: SlicerParams['blocks'], delta: number) =>
+  ({ family: 'slicer', keep, asymmetry: 1, blocks, budget: { kind: 'max-error', delta } }) as const;
 
 /**
  * Presets by name, chosen by measurement on the cuts of neck10, squeezenet1.1 and mobilenetv2: at a narrow neck nearly
@@ -47,10 +47,11 @@ const slicer = (keep: number, delta: number) =>
  */
 export const PRESETS = {
   raw: { family: 'raw' },
-  slicer: slicer(0.8, 0.04),
-  'slicer-fine': slicer(1, 0.015),
-  'slicer-small': slicer(0.5, 0.04),
-  'slicer-sparse': slicer(0.3, 0.02),
+  slicer: slicer(0.8, 4, 0.04),
+  'slicer-fine': slicer(1, 4, 0.015),
+  // A little above 1/14, so that three bits span the whole range.
+  'slicer-small': slicer(0.6, 2, 0.0715),
+  'slicer-sparse': slicer(0.3, 4, 0.02),
 } as const satisfies Record<string, CodecParams>;
 export type PresetName = keyof typeof PRESETS;
 
