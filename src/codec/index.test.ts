@@ -17,7 +17,7 @@ const refusal = (code: string) => expect.objectContaining({ name: 'IsthmusError'
 
 describe('round trips', () => {
   test('slicer is smaller and close, raw is exact', () => {
-    const small = encode(feature, 'slicer');
+    const small = encode(feature, 'slicer-sparse');
     expect(small.payload.length).toBeLessThan(feature.data.byteLength / 10);
     const back = decode(small);
     expect(back.shape).toEqual(feature.shape);

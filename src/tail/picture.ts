@@ -46,7 +46,7 @@ async function decodePicture(file: Uint8Array, maxPixels: number): Promise<Pixel
     if (width * height > maxPixels) {
       throw new IsthmusError(
         'IMAGE_TOO_LARGE',
-        `The picture has ${width}×${height} pixels; this tail takes up to ${Math.floor(maxPixels / 1e6)} megapixels. Scale it down first.`,
+        `The picture has ${width}×${height} pixels; this tail takes up to ${Math.floor(maxPixels / 2 ** 20)} megapixels. Scale it down first.`,
       );
     }
     const { data, info } = await open()
