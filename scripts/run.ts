@@ -22,7 +22,7 @@ export function run(
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: options.cwd ?? root,
-      env: { ...process.env, ...options.env, PATH: `${bin}:${process.env.PATH ?? ''}` },
+      env: { ...process.env, NO_COLOR: '1', ...options.env, PATH: `${bin}:${process.env.PATH ?? ''}` },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';
