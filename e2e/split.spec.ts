@@ -2,7 +2,8 @@
 // Every cut of every served model, on WebGPU (software adapter) and on wasm.
 import { expect, type Page } from '@playwright/test';
 import { decodeTensor } from '../src/codec/cpu/decode.ts';
-import type { PresetName } from '../src/codec/params.ts';
+import { PRESETS, type PresetName, planSlicer } from '../src/codec/params.ts';
+import { encodeSlicer } from '../src/codec/reference/encodeSlicer.ts';
 import type { connect } from '../src/index.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { readFrame } from '../src/wire/readFrame.ts';
@@ -73,6 +74,7 @@ async function runInPage(
   return {
     ...(await answer),
     feature: frame.tensors.map((tensor) => decodeTensor(tensor)),
+    encoded: frame.tensors,
     bytes: body!.byteLength,
   };
 }
@@ -128,6 +130,12 @@ for (const device of ['wasm', 'webgpu'] as const) {
               worst = Math.max(worst, relativeDifference(run.logits, expected));
               expect(argmax(run.logits)).toBe(argmax(expected));
             }
+            // The page's encoder (WGSL or its CPU) against the slow reference, on a real feature.
+            expect(packed.encoded, `${name} ${cut.name}: bytes of the reference`).toEqual(
+              raw.feature.map((t) =>
+                encodeSlicer(t.data as Float32Array, t.shape, planSlicer(PRESETS.slicer)),
+              ),
+            );
             agree += Number(argmax(raw.logits) === argmax(packed.logits));
             bytes += packed.bytes;
           }
