@@ -7,7 +7,11 @@ import { expect } from '@playwright/test';
 import { pictures, root, startTail, stopTail, test, webPages } from './fixtures.ts';
 
 function isthmus(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
-  const child = spawn(process.execPath, [join(root, 'dist/cli.js'), ...args], { timeout: 120_000 });
+  const child = spawn(process.execPath, [join(root, 'dist/cli.js'), ...args], {
+    timeout: 120_000,
+    // Both at once make Node print a warning of its own.
+    env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined },
+  });
   let out = '';
   let err = '';
   child.stdout.on('data', (chunk) => {
