@@ -32,10 +32,19 @@ export interface BenchClient {
 export const DEVICES = ['node', 'wasm', 'webgpu'] as const;
 export type BenchDevice = (typeof DEVICES)[number];
 
-/** @throws OPTION_INVALID for an unknown device or a missing browser. */
-export async function benchClient(device: BenchDevice, origin: string): Promise<BenchClient> {
+/**
+ * @param page - whether `origin` serves the web app, whose page hosts the heads that run in a browser
+ * @throws OPTION_INVALID for an unknown device, a missing browser, or an app that was not built.
+ */
+export async function benchClient(device: BenchDevice, origin: string, page: boolean): Promise<BenchClient> {
   if (device === 'node') return { open: openInNode, close: async () => {} };
-  if (device === 'wasm' || device === 'webgpu') return openChromium(device, origin);
+  if (device === 'wasm' || device === 'webgpu') {
+    if (page) return openChromium(device, origin);
+    throw new IsthmusError(
+      'OPTION_INVALID',
+      'Measuring in a browser needs the web app: run it in a checkout of Isthmus after `npm run build`.',
+    );
+  }
   throw new IsthmusError('OPTION_INVALID', `--device is ${DEVICES.join(', ')}, not '${device}'.`);
 }
 
@@ -69,8 +78,13 @@ async function openChromium(device: 'wasm' | 'webgpu', origin: string): Promise<
   const { CHROMIUM_ARGS, ensureChromium } = await import('../scripts/chromium.ts');
   const browser: Browser = await chromium.launch({ executablePath: ensureChromium(), args: CHROMIUM_ARGS });
   const page: Page = await browser.newPage();
-  await page.goto(origin);
-  await page.waitForFunction(() => 'isthmus' in globalThis);
+  try {
+    await page.goto(origin);
+    await page.waitForFunction(() => 'isthmus' in globalThis);
+  } catch (thrown) {
+    await browser.close();
+    throw thrown;
+  }
   return {
     async open(endpoint) {
       const { manifest, adapter } = await page.evaluate(

@@ -5,7 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Report } from '../src/client/types.ts';
 import { createTailServer } from '../src/tail/index.ts';
-import { type BenchDevice, type BenchSession, benchClient, type RunChoice } from './benchClient.ts';
+import {
+  type BenchClient,
+  type BenchDevice,
+  type BenchSession,
+  benchClient,
+  type RunChoice,
+} from './benchClient.ts';
 import { type Labelled, loadDataset, packageRoot } from './datasets.ts';
 import { assembleFleet } from './fleet.ts';
 import { type BenchOptions, machine, mean, median, publish, type Row } from './report.ts';
@@ -40,10 +46,11 @@ export async function benchE2e(
     logger: false,
     ...(existsSync(app) ? { staticDir: app } : {}),
   });
-  const client = await benchClient(options.device, server.url);
   const rows: Row[] = [];
   let adapter = '';
+  let client: BenchClient | undefined;
   try {
+    client = await benchClient(options.device, server.url, existsSync(app));
     for (const { name, dataset } of fleet.models) {
       const images = await loadDataset(dataset, options.data, limit);
       const session = await client.open(`${server.url}/models/${name}`);
@@ -53,7 +60,7 @@ export async function benchE2e(
       await session.close();
     }
   } finally {
-    await client.close();
+    await client?.close();
     await server.close();
   }
   await publish({ machine: machine(), adapter, rows }, options);

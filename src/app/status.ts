@@ -33,7 +33,8 @@ export function showChip(state: 'wait' | 'ready' | 'failed', text: string): void
 }
 
 export function showProgress({ stage, loaded, total }: Progress): void {
-  if (document.documentElement.dataset.state !== 'connecting') return; // a message of the worker that came late
+  const { state } = document.documentElement.dataset;
+  if (state !== 'connecting' && state !== 'running') return; // a message of the worker that came late
   const bar = part('progress', HTMLProgressElement);
   if (total > 0) bar.value = Math.min(1, loaded / total);
   else bar.removeAttribute('value');
@@ -46,7 +47,7 @@ export function showProgress({ stage, loaded, total }: Progress): void {
 function progressWords({ stage, loaded, total }: Progress): string {
   if (stage === 'manifest') return 'Asking the server about the model';
   const verb = stage === 'download' ? 'Downloading' : 'Preparing';
-  return total > 0 ? `${verb} the head: ${bytes(loaded)} of ${bytes(total)}` : `${verb} the head`;
+  return total > 0 ? `${verb} segments: ${bytes(loaded)} of ${bytes(total)}` : `${verb} segments`;
 }
 
 const KINDS: Record<Session['device']['kind'], string> = {

@@ -5,7 +5,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { testModels } from '../tail/testModels.ts';
+import { testModels } from '../tail/testModels.fixture.ts';
 
 let dir: string;
 const running: ChildProcess[] = [];

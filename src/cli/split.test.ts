@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { readManifest } from '../model/node/modelFolder.ts';
-import { tinyNet } from '../model/testGraphs.ts';
+import { tinyNet } from '../model/testGraphs.fixture.ts';
 import { registerInspect } from './inspect.ts';
 import { registerSplit } from './split.ts';
 

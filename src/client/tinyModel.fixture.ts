@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { partition } from '../model/index.ts';
 import type { Manifest } from '../model/manifest.ts';
-import { tinyNet } from '../model/testGraphs.ts';
+import { tinyNet } from '../model/testGraphs.fixture.ts';
 
 export interface TinyModel extends AsyncDisposable {
   /** Folder of models, to be served. */

@@ -10,7 +10,7 @@ import { readFrame } from '../wire/readFrame.ts';
 import { createBrowserRuntime } from './browserRuntime.ts';
 import type { HeadRuntime, RuntimeInput } from './runtime.ts';
 import { ModelStore } from './store/modelStore.ts';
-import { noise, serveFiles, tinyModel } from './tinyModel.ts';
+import { noise, serveFiles, tinyModel } from './tinyModel.fixture.ts';
 
 const { manifest, files } = await tinyModel();
 const tensors: RuntimeInput = {

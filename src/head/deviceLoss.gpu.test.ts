@@ -8,7 +8,7 @@ import { type BrowserRuntimeOptions, createBrowserRuntime } from './browserRunti
 import type { HeadRuntime, RuntimeInput } from './runtime.ts';
 import { ModelStore } from './store/modelStore.ts';
 import { createSafeStore } from './store/safeStore.ts';
-import { noise, serveFiles, tinyModel } from './tinyModel.ts';
+import { noise, serveFiles, tinyModel } from './tinyModel.fixture.ts';
 
 const { manifest, files } = await tinyModel();
 const tensors: RuntimeInput = {

@@ -7,7 +7,7 @@ import { type GpuHandle, requestGpu } from './device.ts';
 import { type Picture, readPixels } from './picture.ts';
 import { GpuPreprocessor } from './preprocessGpu.ts';
 import type { Pixels } from './runtime.ts';
-import { TINY_PREPROCESS } from './tinyModel.ts';
+import { TINY_PREPROCESS } from './tinyModel.fixture.ts';
 
 let gpu: GpuHandle;
 beforeAll(async () => {

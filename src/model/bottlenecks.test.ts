@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { naturalCuts } from './bottlenecks.ts';
 import { openModel } from './open.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { type GraphParts, model, node, value, weight } from './testGraphs.ts';
+import { type GraphParts, model, node, value, weight } from './testGraphs.fixture.ts';
 
 const natural = async (parts: GraphParts) => naturalCuts(await openModel(model(parts), { probe }));
 

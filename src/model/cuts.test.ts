@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { cutAt, cutName, headNodes, namedCuts, sweepCuts } from './cuts.ts';
 import { buildGraph } from './graph.ts';
 import { readOnnx } from './onnx.ts';
-import { type GraphParts, model, node, tinyNet, value, weight } from './testGraphs.ts';
+import { type GraphParts, model, node, tinyNet, value, weight } from './testGraphs.fixture.ts';
 
 const build = (parts: GraphParts) => buildGraph(readOnnx(model(parts)));
 const tiny = buildGraph(readOnnx(tinyNet()));

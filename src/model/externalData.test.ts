@@ -7,7 +7,7 @@ import { externalFiles } from './node/externalFiles.ts';
 import { readOnnx } from './onnx.ts';
 import { partitionModel } from './partition.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { model, node, value, weight } from './testGraphs.ts';
+import { model, node, value, weight } from './testGraphs.fixture.ts';
 
 const values = Float32Array.of(9, 9, 1, 2, 3, 4, 9);
 

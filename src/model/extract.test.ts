@@ -7,7 +7,16 @@ import { randomFeeds, relativeDifference, runChain, runModel } from './node/chai
 import { infoOf, openModel } from './open.ts';
 import { extractChain } from './partition.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { type GraphParts, graph, integers, model, node, tinyNet, value, weight } from './testGraphs.ts';
+import {
+  type GraphParts,
+  graph,
+  integers,
+  model,
+  node,
+  tinyNet,
+  value,
+  weight,
+} from './testGraphs.fixture.ts';
 
 /** Chains the model at every cut and at all cuts at once; returns the cuts' names. Throws where chain and whole differ. */
 async function checkEveryCut(bytes: Uint8Array): Promise<string[]> {

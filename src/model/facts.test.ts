@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { openModel } from './open.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { FLOAT, INT64, model, node, tinyNet, value, weight } from './testGraphs.ts';
+import { FLOAT, INT64, model, node, tinyNet, value, weight } from './testGraphs.fixture.ts';
 
 const shapeOf = async (bytes: Uint8Array, name: string) =>
   (await openModel(bytes, { probe })).facts.get(name)?.shape;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { buildGraph } from './graph.ts';
 import { readOnnx } from './onnx.ts';
-import { type GraphParts, graph, integers, model, node, value, weight } from './testGraphs.ts';
+import { type GraphParts, graph, integers, model, node, value, weight } from './testGraphs.fixture.ts';
 
 const build = (parts: GraphParts) => buildGraph(readOnnx(model(parts)));
 const ops = (parts: GraphParts) => build(parts).nodes.map((n) => n.opType);

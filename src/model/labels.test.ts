@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { readLabels } from './labels.ts';
 import { partitionModel } from './partition.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { type GraphParts, model, node, tinyNet, value } from './testGraphs.ts';
+import { type GraphParts, model, node, tinyNet, value } from './testGraphs.fixture.ts';
 
 const options = { name: 'm', probe, labels: ['a', 'b', 'c', 'd', 'e'] };
 const ends: Omit<GraphParts, 'nodes'> = { inputs: [value('x', ['N', 5])], outputs: [value('y')] };

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { nodeMacs } from './macs.ts';
-import { node } from './testGraphs.ts';
+import { node } from './testGraphs.fixture.ts';
 
 const count = (op: string, shapes: Record<string, number[]>, attributes = {}) =>
   nodeMacs(node(op, 'a b', 'y', attributes), (name) => shapes[name]);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type Manifest, manifestId, parseManifest } from './manifest.ts';
 import { partitionModel } from './partition.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { tinyNet } from './testGraphs.ts';
+import { tinyNet } from './testGraphs.fixture.ts';
 
 const preprocess = {
   resize: { short: 18 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { readOnnx, writeOnnx } from './onnx.ts';
-import { model, node, tinyNet, value } from './testGraphs.ts';
+import { model, node, tinyNet, value } from './testGraphs.fixture.ts';
 
 const text = (s: string) => new TextEncoder().encode(s);
 const raw = (s: string) => Uint8Array.from(s, (c) => c.charCodeAt(0));

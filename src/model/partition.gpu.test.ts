@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { inspect, partition } from './index.ts';
 import { sha256Hex } from './manifest.ts';
-import { model, node, tinyNet, value } from './testGraphs.ts';
+import { model, node, tinyNet, value } from './testGraphs.fixture.ts';
 
 describe('partition in a browser', () => {
   it('gives the segments that Node gives', async () => {

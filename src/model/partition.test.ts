@@ -4,7 +4,7 @@ import { IsthmusError } from '../errors.ts';
 import { readOnnx } from './onnx.ts';
 import { partitionModel } from './partition.ts';
 import { nodeShapeProbe as probe } from './probeNode.ts';
-import { integers, model, node, tinyNet, value, weight } from './testGraphs.ts';
+import { integers, model, node, tinyNet, value, weight } from './testGraphs.fixture.ts';
 
 const pair = { inputs: [value('x', ['N', 4])], outputs: [value('y')] };
 

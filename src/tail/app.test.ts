@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '../model/manifest.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { testModels } from './testModels.ts';
+import { testModels } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let shared: TailServer;

@@ -7,7 +7,7 @@ import type { Manifest } from '../model/manifest.ts';
 import { frameChecksum } from '../wire/crc32.ts';
 import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { imageTensor, testModels, tinyFrame } from './testModels.ts';
+import { imageTensor, testModels, tinyFrame } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let tiny: Manifest;

@@ -13,7 +13,7 @@ import { viewBytes } from '../tensor.ts';
 import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.ts';
+import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let tiny: Manifest;

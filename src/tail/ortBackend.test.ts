@@ -9,7 +9,7 @@ import type { Tensors } from '../tensor.ts';
 import type { TailBackend } from './backend.ts';
 import { createOrtBackend } from './ortBackend.ts';
 import { loadRegistry, type Registry } from './registry.ts';
-import { addTiny, testModels, wave } from './testModels.ts';
+import { addTiny, testModels, wave } from './testModels.fixture.ts';
 import { createThreads, type ThreadsOptions } from './threads.ts';
 
 let dir: string;

@@ -6,7 +6,7 @@ import type { Manifest } from '../model/manifest.ts';
 import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.ts';
+import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let tiny: Manifest;

@@ -2,7 +2,7 @@ import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { loadRegistry } from './registry.ts';
-import { addTiny, testModels } from './testModels.ts';
+import { addTiny, testModels } from './testModels.fixture.ts';
 
 test('a folder of models, and one model folder', async () => {
   const { dir, tiny } = await testModels();

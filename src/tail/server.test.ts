@@ -7,7 +7,7 @@ import { FRAME_TYPE } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer, type TailServerOptions } from './index.ts';
 import { rawExchange } from './testClient.ts';
-import { rawTensor, testModels, tinyFrame } from './testModels.ts';
+import { rawTensor, testModels, tinyFrame } from './testModels.fixture.ts';
 
 let dir: string;
 let tiny: Manifest;

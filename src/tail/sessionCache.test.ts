@@ -4,7 +4,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { beforeAll, expect, test } from 'vitest';
 import { loadRegistry } from './registry.ts';
 import { SessionCache } from './sessionCache.ts';
-import { testModels } from './testModels.ts';
+import { testModels } from './testModels.fixture.ts';
 import type { SegmentFile } from './threadMessages.ts';
 
 let files: SegmentFile[];

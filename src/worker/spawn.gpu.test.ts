@@ -5,7 +5,7 @@ import { commands } from 'vitest/browser';
 import { PRESETS } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import type { HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../head/runtime.ts';
-import { noise, tinyModel } from '../head/tinyModel.ts';
+import { noise, tinyModel } from '../head/tinyModel.fixture.ts';
 import { manifestId } from '../model/manifest.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { type SpawnOptions, spawnRuntime } from './spawn.ts';

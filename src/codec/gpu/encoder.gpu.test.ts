@@ -5,7 +5,7 @@ import { PRESETS, planSlicer, type SlicerParams } from '../params.ts';
 import { encodeSlicer } from '../reference/encodeSlicer.ts';
 import { randomBits } from '../reference/vectors.ts';
 import { GpuEncoder } from './encoder.ts';
-import { expectSame, requestDevice, upload } from './gpuTesting.ts';
+import { expectSame, requestDevice, upload } from './gpuTesting.fixture.ts';
 
 function noise(count: number, seed: number): Float32Array {
   const next = randomBits(seed);

@@ -4,7 +4,7 @@ import { PRESETS, planSlicer, type SlicerParams } from '../params.ts';
 import { encodeSlicer } from '../reference/encodeSlicer.ts';
 import { randomBits, VECTORS } from '../reference/vectors.ts';
 import { GpuEncoder } from './encoder.ts';
-import { expectSame, paramsOf, requestDevice, upload } from './gpuTesting.ts';
+import { expectSame, paramsOf, requestDevice, upload } from './gpuTesting.fixture.ts';
 import { HARDWARE, SOFTWARE } from './passes.ts';
 
 let device: GPUDevice;

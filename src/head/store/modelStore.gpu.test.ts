@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { commands } from 'vitest/browser';
 import { IsthmusError } from '../../errors.ts';
 import { sha256Hex } from '../../model/manifest.ts';
-import { noise } from '../tinyModel.ts';
+import { noise } from '../tinyModel.fixture.ts';
 import { ModelStore, type SegmentRequest } from './modelStore.ts';
 import { createSafeStore, type SafeStore } from './safeStore.ts';
 import { SegmentCache } from './segmentCache.ts';

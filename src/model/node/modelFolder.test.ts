@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Partition, partitionModel } from '../partition.ts';
 import { nodeShapeProbe as probe } from '../probeNode.ts';
-import { tinyNet } from '../testGraphs.ts';
+import { tinyNet } from '../testGraphs.fixture.ts';
 import { readManifest, writeModelFolder } from './modelFolder.ts';
 
 let folder: string;
