@@ -12,6 +12,7 @@ const others: Tensor[] = [
   { dtype: 'float16', shape: [3, 1], data: Uint16Array.of(0x3c00, 0x7c00, 1) },
   { dtype: 'float64', shape: [], data: Float64Array.of(Math.PI) },
   { dtype: 'bool', shape: [0], data: new Uint8Array(0) },
+  { dtype: 'bool', shape: [3], data: Uint8Array.of(1, 0, 1) },
 ];
 const refusal = (code: string) => expect.objectContaining({ name: 'IsthmusError', code });
 
@@ -85,5 +86,7 @@ describe('refusals', () => {
     expect(() => decode(good, { outputBytes: 1000 })).toThrowError(refusal('TOO_LARGE'));
     expect(() => decode({ ...encode(feature, 'raw'), shape: [7] })).toThrowError(refusal('FRAME_INVALID'));
     expect(() => decode({ ...encode(feature, 'raw'), flags: 1 })).toThrowError(refusal('FRAME_INVALID'));
+    const bool = encode({ dtype: 'bool', shape: [3], data: Uint8Array.of(1, 0, 2) });
+    expect(() => decode(bool)).toThrowError(refusal('FRAME_INVALID'));
   });
 });

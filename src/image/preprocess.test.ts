@@ -96,6 +96,9 @@ describe('preprocessImage', () => {
     expect(code(() => preprocessImage(strip, { ...IMAGENET, resize: { exact: [224, 224] } }))).toBe(
       'IMAGE_TOO_LARGE',
     );
+    const exact = { ...IMAGENET, resize: { exact: [224, 224] } };
+    expect(code(() => cropPlan(60_000_000, 1, exact))).toBe('IMAGE_TOO_LARGE');
+    expect(code(() => cropPlan(65_535, 1000, exact))).toBe('nothing thrown'); // as wide as a JPEG can be
     expect(code(() => normaliseOnly(small, IMAGENET))).toBe('IMAGE_INVALID');
   });
 

@@ -18,6 +18,9 @@ export interface CropPlan {
 /** Rows times crop width: what a strip of 1 × 100 million pixels would make us compute. About a second. */
 const MAX_ROW_WORK = 2 ** 27;
 
+/** Two weights per pixel of a side: a row of 60 million pixels, a PNG of 60 KB, would make us hold 480 MB of them. */
+const MAX_SIDE = 2 ** 22;
+
 /** Size after resizing, before the crop; as torchvision: the long side is truncated, not rounded. */
 export function resizedSize(width: number, height: number, resize: Preprocess['resize']): [number, number] {
   if ('exact' in resize) return [resize.exact[0]!, resize.exact[1]!];
@@ -37,7 +40,7 @@ function roundHalfEven(x: number): number {
  * Turns the size of a picture into weight tables for exactly the pixels of the centre crop.
  *
  * @throws IsthmusError MANIFEST_INVALID when the crop is larger than the resized picture or than the size limit,
- *   IMAGE_INVALID when the picture has no pixels, IMAGE_TOO_LARGE when it is a strip of absurd height.
+ *   IMAGE_INVALID when the picture has no pixels, IMAGE_TOO_LARGE when it is a strip of absurd length.
  */
 export function cropPlan(width: number, height: number, spec: Preprocess): CropPlan {
   const [cropWidth, cropHeight] = spec.crop as [number, number];
@@ -54,10 +57,10 @@ export function cropPlan(width: number, height: number, spec: Preprocess): CropP
       `The crop of ${cropWidth}×${cropHeight} does not fit into the resized picture (${fullWidth}×${fullHeight}) or is too large. Correct "resize" and "crop" of the preprocessing.`,
     );
   }
-  if (height * cropWidth > MAX_ROW_WORK) {
+  if (height * cropWidth > MAX_ROW_WORK || Math.max(width, height) > MAX_SIDE) {
     throw new IsthmusError(
       'IMAGE_TOO_LARGE',
-      `A picture of ${width}×${height} pixels is too tall to be scaled. Crop it first.`,
+      `A picture of ${width}×${height} pixels is too long a strip to be scaled. Crop it first.`,
     );
   }
   const x = roundHalfEven((fullWidth - cropWidth) / 2);

@@ -11,6 +11,12 @@ describe('inferFacts', () => {
     expect(await shapeOf(tinyNet({ batch: 'batch_size' }), 'r2')).toEqual(['batch_size', 6, 8, 8]);
   });
 
+  it('reads an input whose name every object knows', async () => {
+    const parts = { inputs: [value('constructor', [1, 4])], outputs: [value('y')] };
+    const bytes = model({ ...parts, nodes: [node('Relu', 'constructor', 'y')] });
+    expect(await shapeOf(bytes, 'y')).toEqual([1, 4]);
+  });
+
   it('calls a batch N that has no name, is zero or negative', async () => {
     for (const dim of ['', 0, -1])
       expect(await shapeOf(tinyNet({ batch: dim }), 'r2')).toEqual(['N', 6, 8, 8]);

@@ -49,7 +49,7 @@ export function inputShapes(graph: ModelGraph, fixed: InputShapes = {}): InputSh
   }
   const shapes = graph.inputs.map((input) => {
     const declared = declaredShape(input);
-    const wanted = fixed[input.name] ?? declared;
+    const wanted = Object.hasOwn(fixed, input.name) ? fixed[input.name] : declared;
     const agrees =
       !declared ||
       (declared.length === wanted?.length &&

@@ -14,6 +14,7 @@ it.each<[string, Record<string, number[]>, object, number]>([
   ['MatMul', { a: [3, 2, 5], b: [5, 7], y: [3, 2, 7] }, {}, 3 * 2 * 5 * 7],
   ['MatMul', { a: [5], b: [5], y: [] }, {}, 5],
   ['Relu', { a: [5], y: [5] }, {}, 0],
+  ['toString', { a: [5], y: [5] }, {}, 0],
   ['Conv', { a: [1, 3, 8, 8], b: [16, 3, 3, 3] }, {}, 0], // output shape unknown
 ])('%s %j', (op, shapes, attributes, macs) => {
   expect(count(op, shapes, attributes)).toBe(macs);

@@ -47,5 +47,6 @@ const COUNTERS: Readonly<Record<string, (node: NodeProto, shapeOf: ShapeOf) => n
 
 /** Multiply-accumulates of a node for a batch of one; 0 where the operator has none or its shapes are unknown. */
 export function nodeMacs(node: NodeProto, shapeOf: ShapeOf): number {
-  return COUNTERS[node.opType]?.(node, shapeOf) ?? 0;
+  // Functions inside a model may be called anything, `toString` too.
+  return Object.hasOwn(COUNTERS, node.opType) ? (COUNTERS[node.opType]!(node, shapeOf) ?? 0) : 0;
 }

@@ -6,6 +6,7 @@ import { Hono } from 'hono';
 import { IsthmusError } from '../errors.ts';
 import type { TailContext, TailEnv } from './context.ts';
 import { replyError } from './errorReply.ts';
+import { matches } from './modelRoutes.ts';
 import { parseRange } from './range.ts';
 import type { Artifact } from './registry.ts';
 
@@ -23,9 +24,14 @@ export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
     }
     const etag = `"${sha256}"`;
     const { bytes } = artifact;
+    const lasting = { etag, 'cache-control': 'public, max-age=31536000, immutable, no-transform' };
+    // Before the range: one who has the content needs no part of it (RFC 9110, 13.2.2).
+    if (matches(c.req.header('if-none-match'), etag)) return c.body(null, 304, lasting);
+    const isHead = c.req.method === 'HEAD';
     // If-Range with another tag means: the part that the client has is of something else, so send everything.
     const ifRange = c.req.header('if-range');
-    const range = ifRange && ifRange !== etag ? 'whole' : parseRange(c.req.header('range'), bytes);
+    const ignored = isHead || (ifRange && ifRange !== etag); // ranges are defined for GET only
+    const range = ignored ? 'whole' : parseRange(c.req.header('range'), bytes);
     if (range === 'unsatisfiable') {
       const error = new IsthmusError(
         'REQUEST_INVALID',
@@ -38,19 +44,14 @@ export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
     }
     const { start, end } = range === 'whole' ? { start: 0, end: bytes - 1 } : range;
     const headers: Record<string, string> = {
-      etag,
+      ...lasting,
       'accept-ranges': 'bytes',
-      'cache-control': 'public, max-age=31536000, immutable, no-transform',
       'content-type': 'application/octet-stream',
       'content-length': String(end - start + 1),
     };
-    if (c.req.header('if-none-match') === etag) {
-      delete headers['content-length'];
-      return c.body(null, 304, headers);
-    }
     if (range !== 'whole') headers['content-range'] = `bytes ${start}-${end}/${bytes}`;
     const status = range === 'whole' ? 200 : 206;
-    if (c.req.method === 'HEAD') return c.body(null, status, headers);
+    if (isHead) return c.body(null, status, headers);
     return c.body(await openPart(artifact, start, end), status, headers);
   });
 

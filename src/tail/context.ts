@@ -28,7 +28,7 @@ export interface TailContext {
   /** For pictures; the backend may use them too, or be elsewhere. */
   threads: Threads;
   limits: TailLimits;
-  /** Bytes of request bodies that may be held at once, over all requests. */
+  /** Bytes of request bodies, and of features unpacked from them, that may be held at once, over all requests. */
   bodies: ByteBudget;
   log: TailLogger;
   /** Set once by close(): new work is refused, work that has begun is finished. */

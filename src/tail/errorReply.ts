@@ -5,6 +5,9 @@ import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
 import type { TailHandlerContext, TailLogger } from './context.ts';
 
+/** A message that lists a thousand names would not fit into a frame's header, not even escaped. */
+const LONGEST_MESSAGE = 8000;
+
 /** nginx's status for a client that went away before its answer; it is seen in logs only. */
 const CLIENT_CLOSED = 499;
 
@@ -32,7 +35,7 @@ export function replyError(
   const frameTag = c.get('frameTag');
   if (frameTag !== undefined) {
     headers.set('content-type', FRAME_TYPE);
-    const meta = { error: error.toJSON() };
+    const meta = { error: { code: error.code, message: error.message.slice(0, LONGEST_MESSAGE) } };
     const frame = writeFrame({ kind: 'error', modelTag: frameTag, cut: INPUT_CUT, meta, tensors: [] });
     return new Response(frame, { status, headers });
   }

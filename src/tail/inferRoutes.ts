@@ -1,9 +1,10 @@
 // POST /models/:name/infer: one frame (or one picture) up, one frame (or JSON) down. Everything is checked in the order
 // of its cost: model, content type, size, frame, cut, shapes, and only then decoded and run.
 import { Hono } from 'hono';
+import type { EncodedTensor } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
-import type { Tensors } from '../tensor.ts';
-import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
+import { bytesPerElement, type Tensors } from '../tensor.ts';
+import { FRAME_TYPE, type Frame, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import type { InferOptions } from './backend.ts';
 import type { TailContext, TailEnv, TailHandlerContext } from './context.ts';
@@ -44,14 +45,29 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
     const body = await readBody(c.req.raw, limit, tail.bodies);
     const bytesIn = body.byteLength; // the body itself may move to a worker and be empty here afterwards
     c.set('bytesIn', bytesIn);
+    let held = bytesIn;
+    const hold = (bytes: number) => {
+      tail.bodies.take(bytes);
+      held += bytes;
+    };
     try {
-      return await answer(tail, c, model, body, isFrame);
+      return await answer(tail, c, model, body, isFrame, hold);
     } finally {
-      tail.bodies.give(bytesIn);
+      tail.bodies.give(held);
     }
   });
 
   return routes;
+}
+
+/**
+ * Bytes that decoding will allocate, at most 64 MiB a frame. A constant of that size is a frame of a hundred bytes, and
+ * many may wait for a thread. Raw tensors stay where they are, in the body.
+ */
+function unpackedBytes({ tensors }: Frame): number {
+  const bytes = ({ dtype, shape }: EncodedTensor) =>
+    shape.reduce((n, dim) => n * dim, bytesPerElement(dtype));
+  return tensors.filter((t) => t.family === 'slicer').reduce((sum, t) => sum + bytes(t), 0);
 }
 
 async function answer(
@@ -60,6 +76,7 @@ async function answer(
   model: ServedModel,
   body: Uint8Array,
   isFrame: boolean,
+  hold: (bytes: number) => void,
 ): Promise<Response> {
   const started = performance.now();
   const arrived = Date.now();
@@ -78,6 +95,7 @@ async function answer(
   let tensors: Tensors;
   if (isFrame) {
     const frame = readFrame(body, { frameBytes: tail.limits.frameBytes });
+    hold(unpackedBytes(frame));
     const deadlineMs = readDeadline(frame.meta.deadlineMs);
     if (deadlineMs !== undefined) options.deadline = arrived + deadlineMs;
     cut = frame.cut;

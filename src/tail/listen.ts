@@ -53,6 +53,7 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
   // A client that stops reading its answer holds a socket and an open file; nothing else would ever end it.
   server.setTimeout(300_000);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    unused.delete(request.socket); // 'request' is not emitted for these
     if (Number(request.headers['content-length'] ?? 0) <= options.largestBody) response.writeContinue();
     void listener(request, response);
   });

@@ -39,8 +39,8 @@ export function findModel({ registry }: TailContext, name: string): ServedModel 
   );
 }
 
-/** RFC 9110, 13.1.2: a list of tags, or *; weak tags compare like strong ones. */
-function matches(header: string | undefined, etag: string): boolean {
+/** If-None-Match, RFC 9110, 13.1.2: a list of tags, or *; weak tags compare like strong ones. */
+export function matches(header: string | undefined, etag: string): boolean {
   return (header ?? '').split(',').some((tag) => {
     const plain = tag.trim().replace(/^W\//, '');
     return plain === etag || plain === '*';

@@ -46,6 +46,14 @@ test('broken models are named and skipped, the others are served', async () => {
   for (const { folder, error } of skipped) expect(error.message).toContain(`'${folder}'`);
 });
 
+test('folders that a split has in hand, or left behind when it was killed, are no models', async () => {
+  const { dir } = await testModels();
+  await addTiny(dir, '.tiny.old-0b6f', 'tiny');
+  const { models, skipped } = await loadRegistry(dir);
+  expect(models.get('tiny')!.path(0)).toBe(join(dir, 'tiny', 's0.onnx'));
+  expect(skipped).toEqual([]);
+});
+
 test('nothing to serve is an error that says why', async () => {
   const { dir } = await testModels();
   await expect(loadRegistry(join(dir, 'absent'))).rejects.toMatchObject({ code: 'OPTION_INVALID' });

@@ -74,6 +74,8 @@ async function modelFolders(dir: string): Promise<string[]> {
   });
   const folders: string[] = [];
   for (const entry of entries.sort()) {
+    // What `isthmus split` has in hand (.name.new-…, .name.old-…) would else be served in place of the model itself.
+    if (entry.startsWith('.')) continue;
     if (await isFile(join(dir, entry, 'manifest.json'))) folders.push(join(dir, entry));
   }
   return folders;

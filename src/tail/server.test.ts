@@ -6,7 +6,7 @@ import type { Manifest } from '../model/manifest.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer, type TailServerOptions } from './index.ts';
-import { rawExchange } from './testClient.ts';
+import { rawExchange } from './testClient.fixture.ts';
 import { rawTensor, testModels, tinyFrame } from './testModels.fixture.ts';
 
 let dir: string;

@@ -46,6 +46,16 @@ test('a file larger than the bound is run all the same, alone', async () => {
   expect(cache.size).toBe(1);
 });
 
+test('a file that has gone is refused without naming the folders of this machine', async () => {
+  const [a] = files as [SegmentFile];
+  const cache = new SessionCache(1e9, () => Promise.reject(new Error('must not be loaded')));
+  const gone = cache.get({ ...a, path: `${a.path}.gone` });
+  await expect(gone).rejects.toMatchObject({
+    code: 'INFERENCE_FAILED',
+    message: expect.stringMatching(/^[^/\\]*restart it\.$/),
+  });
+});
+
 test('content that is not what the manifest names is refused before it is loaded', async () => {
   const [a] = files as [SegmentFile];
   const other = createHash('sha256')

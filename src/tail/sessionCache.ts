@@ -25,8 +25,8 @@ export class SessionCache {
   }
 
   /**
-   * @throws IsthmusError INFERENCE_FAILED when the file has changed since it was checked at start: answers of a model
-   *   that is not the one clients agreed on would look right and be wrong.
+   * @throws IsthmusError INFERENCE_FAILED when the file has gone or changed since it was checked at start: answers of
+   *   a model that is not the one clients agreed on would look right and be wrong.
    */
   async get({ path, sha256, bytes }: SegmentFile): Promise<InferenceSession> {
     const known = this.#entries.get(sha256);
@@ -36,13 +36,10 @@ export class SessionCache {
       return known.session;
     }
     await this.#makeRoom(bytes);
-    const model = await readFile(path);
-    if (createHash('sha256').update(model).digest('hex') !== sha256) {
-      throw new IsthmusError(
-        'INFERENCE_FAILED',
-        "A segment's file has changed since the tail started. Its operator must restart it.",
-      );
-    }
+    const model = await readFile(path).catch((cause: unknown) => {
+      throw changed('cannot be read any more', cause); // in words of ours: Node's message tells strangers our folders
+    });
+    if (createHash('sha256').update(model).digest('hex') !== sha256) throw changed('has changed');
     const session = await this.#create(model);
     this.#entries.set(sha256, { session, bytes });
     this.#bytes += bytes;
@@ -58,4 +55,12 @@ export class SessionCache {
       await old.session.release();
     }
   }
+}
+
+function changed(how: string, cause?: unknown): IsthmusError {
+  return new IsthmusError(
+    'INFERENCE_FAILED',
+    `A segment's file ${how} since the tail started. Its operator must restart it.`,
+    { cause },
+  );
 }
