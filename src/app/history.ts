@@ -8,12 +8,14 @@ import type { Photo } from './photo.ts';
 const KEPT = 8;
 const runs: { photo: Photo; result: Result }[] = [];
 
+/** Frees a photo that is not on the table; its object URL would keep the whole file in memory. */
+export function release(photo: Photo): void {
+  if (!runs.some((r) => r.photo.url === photo.url)) URL.revokeObjectURL(photo.url);
+}
+
 export function remember(photo: Photo, result: Result): void {
   runs.unshift({ photo, result });
-  const dropped = runs.splice(KEPT);
-  for (const { photo: old } of dropped) {
-    if (!runs.some((r) => r.photo.url === old.url)) URL.revokeObjectURL(old.url);
-  }
+  for (const { photo: old } of runs.splice(KEPT)) release(old);
   const head = ['Photo', 'Answer', 'Ran', 'Time', 'Sent'];
   part('history', HTMLElement).replaceChildren(
     el(

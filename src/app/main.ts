@@ -8,7 +8,7 @@ import { clearCompare, compare, prepareCompare } from './compare.ts';
 import { createControls } from './controls.ts';
 import { part } from './dom.ts';
 import { bytes, ms } from './format.ts';
-import { remember } from './history.ts';
+import { release, remember } from './history.ts';
 import { type Photo, showCrop, showPhoto, watchPhotos } from './photo.ts';
 import { hideProblem, isAbort, type Remedy, showProblem } from './problem.ts';
 import { drawRivals, rivalsFailed } from './rivals.ts';
@@ -224,8 +224,10 @@ async function runCompare(): Promise<void> {
 }
 
 function take(next: Photo): void {
+  const old = photo;
   photo = next;
   showPhoto(next);
+  if (old) release(old);
   clearCompare();
   if (matchMedia('(max-width: 899px)').matches)
     part('photo', HTMLElement).scrollIntoView({ behavior: 'smooth' });

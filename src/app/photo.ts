@@ -6,7 +6,7 @@ import { el, part } from './dom.ts';
 export interface Photo {
   blob: Blob;
   name: string;
-  /** Object URL for the preview and the history; lives as long as the page. */
+  /** Object URL for the preview and the history; revoked when neither shows it any more. */
   url: string;
 }
 

@@ -17,7 +17,12 @@ test('servers, prefixes and endpoints are told apart', () => {
 });
 
 test('what is no address is refused with a sentence', () => {
-  for (const text of ['tail.example', 'javascript:alert(1)', 'ftp://x/models/y']) {
+  for (const text of [
+    'tail.example',
+    'javascript:alert(1)',
+    'ftp://x/models/y',
+    'https://x/models/%E0%A4%A',
+  ]) {
     expect(() => parseAddress(text, here)).toThrow(expect.objectContaining({ code: 'OPTION_INVALID' }));
   }
 });

@@ -15,17 +15,21 @@ export interface Address {
  */
 export function parseAddress(text: string, origin: string): Address {
   if (text.trim() === '') return { base: origin };
-  const url = URL.parse(text.trim());
-  if (!url || !/^https?:$/.test(url.protocol)) {
-    throw new IsthmusError(
-      'OPTION_INVALID',
-      `'${text}' is no http(s) address. A server looks like https://host:8787, an endpoint like https://host:8787/models/NAME.`,
-    );
+  try {
+    const url = new URL(text.trim());
+    if (/^https?:$/.test(url.protocol)) {
+      const path = url.pathname.replace(/\/+$/, '');
+      const named = /^(.*)\/models\/([^/]+)$/.exec(path);
+      if (named) return { base: url.origin + named[1], model: decodeURIComponent(named[2]!) };
+      return { base: url.origin + path.replace(/\/models$/, '') };
+    }
+  } catch {
+    // No address, or a name that is not percent-encoded: said below.
   }
-  const path = url.pathname.replace(/\/+$/, '');
-  const named = /^(.*)\/models\/([^/]+)$/.exec(path);
-  if (named) return { base: url.origin + named[1], model: decodeURIComponent(named[2]!) };
-  return { base: url.origin + path.replace(/\/models$/, '') };
+  throw new IsthmusError(
+    'OPTION_INVALID',
+    `'${text}' is no http(s) address. A server looks like https://host:8787, an endpoint like https://host:8787/models/NAME.`,
+  );
 }
 
 /** Names of the models that the tail at `base` serves. @throws OFFLINE, NOT_ISTHMUS, MODEL_NOT_FOUND when there are none. */

@@ -41,6 +41,15 @@ test('tensors that fit are passed on untouched', async () => {
   expect(input).toEqual({ kind: 'tensors', tensors: { x } });
 });
 
+test('tensors arrive plain, and one whose data do not fill its shape is named', async () => {
+  const { input } = await prepareInput({ x: { ...x, dispose() {} } } as Input);
+  expect(structuredClone(input)).toEqual({ kind: 'tensors', tensors: { x } });
+  const gone = new Float32Array(12);
+  structuredClone(gone, { transfer: [gone.buffer] });
+  expect(await code({ x: { ...x, data: gone } })).toMatch(/^INPUT_INVALID: 'x' has 0 elements.*12/);
+  expect(await code({ x: { ...x, shape: [1.5] } })).toMatch(/^INPUT_INVALID/);
+});
+
 test('pictures that are empty, too many bytes or too many pixels', async () => {
   expect(await code(new Uint8Array(0))).toMatch(/^IMAGE_INVALID.*empty/);
   expect(await code(new Uint8Array(50 * 2 ** 20 + 1))).toMatch(/^IMAGE_TOO_LARGE.*50\.0 MiB/);

@@ -3,7 +3,7 @@
 import { IsthmusError } from '../errors.ts';
 import type { Pixels, RuntimeInput } from '../head/runtime.ts';
 import { MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS } from '../image/limits.ts';
-import type { Tensors } from '../tensor.ts';
+import { elementCount, type Tensors } from '../tensor.ts';
 import type { Input } from './types.ts';
 
 const ACCEPTED =
@@ -61,7 +61,8 @@ export async function prepareInput(input: Input): Promise<PreparedInput> {
   if (tag in DRAWABLE) return draw(input as ImageBitmapSource, tag);
   if (tag === 'ImageData' || isPixels(input))
     return keep({ kind: 'pixels', pixels: checkRgba(input as Pixels) });
-  if (tag === 'Object' && isTensors(input)) return keep({ kind: 'tensors', tensors: input as Tensors });
+  if (tag === 'Object' && isTensors(input))
+    return keep({ kind: 'tensors', tensors: plainTensors(input as Tensors) });
   throw refuse(
     tag === 'Object' ? `an object with the keys ${Object.keys(input).join(', ') || '(none)'}` : `a ${tag}`,
   );
@@ -145,6 +146,23 @@ function isTensor(x: unknown): boolean {
 function isTensors(input: object): boolean {
   const values = Object.values(input);
   return values.length > 0 && values.every(isTensor);
+}
+
+/** Plain, so that they cross to a worker; data that were transferred away could not. */
+function plainTensors(tensors: Tensors): Tensors {
+  const plain: Tensors = {};
+  for (const [name, { dtype, shape, data }] of Object.entries(tensors)) {
+    const wanted = elementCount(shape);
+    if (data.length !== wanted) {
+      throw new IsthmusError(
+        'INPUT_INVALID',
+        `'${name}' has ${data.length} elements where its shape [${shape}] has ${wanted}. Pass data that fill the shape and ` +
+          'were not transferred away.',
+      );
+    }
+    plain[name] = { dtype, shape, data };
+  }
+  return plain;
 }
 
 const refuse = (what: string) =>

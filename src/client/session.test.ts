@@ -47,9 +47,10 @@ const difference = (a: Float32Array, b: Float32Array) => Math.max(...a.map((x, i
 function faulty(change: Partial<HeadRuntime>): HeadRuntime {
   return { ...nodeRuntime(), ...change };
 }
-const fails = (code: 'DEVICE_LOST' | 'INFERENCE_FAILED' | 'WORKER_FAILED') => async () => {
-  throw new IsthmusError(code, `A made-up ${code}.`);
-};
+const fails =
+  (code: 'DEVICE_LOST' | 'DOWNLOAD_FAILED' | 'INFERENCE_FAILED' | 'WORKER_FAILED') => async () => {
+    throw new IsthmusError(code, `A made-up ${code}.`);
+  };
 
 test('split without loss, and local, equal the whole model', async () => {
   await using session = await connect(address());
@@ -73,6 +74,32 @@ test('remote: the picture travels as JPEG or WebP, tensors as they are', async (
     const exact = await session.run({ x: tensor });
     expect(difference(logits(exact), truth)).toBeLessThan(1e-5);
   }
+});
+
+test('a device that could not fetch a segment anew is loaded again, with the token of the day', async () => {
+  const runtime = nodeRuntime();
+  const tokens: (string | undefined)[] = [];
+  let expired = false;
+  let day = 0;
+  await using session = await connect(address(), {
+    mode: 'only-split',
+    token: () => `day-${day}`,
+    runtime: {
+      ...runtime,
+      load: (options, ...rest) => {
+        tokens.push(options.token);
+        return runtime.load(options, ...rest);
+      },
+      head: (...args) => (expired ? fails('DOWNLOAD_FAILED')() : runtime.head(...args)),
+    },
+  });
+  day = 1;
+  await session.run(photo);
+  expired = true; // the thread was replaced, and the token that it was loaded with is worth nothing any more
+  await expect(session.run(photo)).rejects.toMatchObject({ code: 'DOWNLOAD_FAILED' });
+  expired = false;
+  expect((await session.run(photo)).report.ran).toBe('split');
+  expect(tokens).toEqual(['day-0', 'day-1']);
 });
 
 test('the report says what happened and only that', async () => {

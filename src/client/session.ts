@@ -1,7 +1,7 @@
 // Session: one model at one tail, ready to answer. Chooses the plan of each run, drives runtime and transport, and
 // writes the report. It starts nothing (connect.ts does) and computes nothing (the runtime does).
 import { type CodecParams, type PresetName, resolveCodec } from '../codec/params.ts';
-import { IsthmusError } from '../errors.ts';
+import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { HeadRuntime, RuntimeInput } from '../head/runtime.ts';
 import { cutIndex, type Manifest } from '../model/manifest.ts';
 import { topLabels } from '../model/topLabels.ts';
@@ -31,6 +31,9 @@ interface Choice {
   preset: string;
   codec: CodecParams;
 }
+
+/** After these the device may lack segments, or the token to fetch them with; loading what is there costs nothing. */
+const LOST_SEGMENTS: ReadonlySet<ErrorCode> = new Set(['WORKER_FAILED', 'DEVICE_LOST', 'DOWNLOAD_FAILED']);
 
 /** The part of a result that a plan knows. */
 interface Outcome extends Pick<Result, 'outputs'>, Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
@@ -99,7 +102,7 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
       } catch (thrown) {
         signal.throwIfAborted();
         const error = IsthmusError.from(thrown, 'INTERNAL', `The ${plan} plan failed; please report it.`);
-        if (error.code === 'WORKER_FAILED' || error.code === 'DEVICE_LOST') loader.forget();
+        if (LOST_SEGMENTS.has(error.code)) loader.forget();
         failures.push({ plan, side: attempt.side, error });
       }
     }

@@ -72,7 +72,8 @@ test('a slicer frame has the bytes that the CPU encoder makes of the same featur
     expect(readFrame(frame).tensors[0]!.payload).toEqual(expected.payload);
     expect(readFrame(frame).tensors[0]!.params).toEqual(expected.params);
     expect(timings.head).toBeGreaterThan(0);
-    expect(timings.encode).toBeGreaterThan(0);
+    // A feature this small may be encoded within one tick of the browser's coarse clock.
+    expect(timings.encode).toBeGreaterThanOrEqual(0);
   }
 });
 

@@ -36,11 +36,19 @@ export async function openEngine(
   if (known) return pick(known, gpu, manifest);
 
   const onWasm = createWasmEngine(manifest);
-  const wasm = await time(onWasm, firstSegment);
+  let wasm: number;
+  try {
+    wasm = await time(onWasm, firstSegment);
+  } catch (thrown) {
+    await onWasm.close();
+    return onlyGpu(createGpuEngine(manifest, gpu), firstSegment, thrown);
+  }
   const onGpu = createGpuEngine(manifest, gpu);
   let webgpu: number;
   try {
     webgpu = await time(onGpu, firstSegment);
+    // Work on a lost device ends at once and without complaint; such a figure must not be remembered.
+    if (onGpu.lost) throw new IsthmusError('DEVICE_LOST', 'The GPU was lost while it was measured.');
   } catch (thrown) {
     await onWasm.close();
     return withoutGpu(onGpu, manifest, thrown);
@@ -51,6 +59,17 @@ export async function openEngine(
   await Promise.all([loser.close(), rememberChoice(store, adapter, manifest, choice)]);
   Object.assign(winner.report, explain(choice, adapter));
   return winner;
+}
+
+/** Some operators exist on the GPU only. @throws what WebAssembly threw, when the GPU fails as well. */
+async function onlyGpu(onGpu: Engine, firstSegment: Uint8Array, reason: unknown): Promise<Engine> {
+  try {
+    await onGpu.add(0, firstSegment);
+    return onGpu;
+  } catch {
+    await onGpu.close();
+    throw reason;
+  }
 }
 
 /** Closes an engine whose GPU failed and goes on in WebAssembly, saying why. */

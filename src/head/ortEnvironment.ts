@@ -35,7 +35,7 @@ const CAUSES: [RegExp, string][] = [
     'a web page was served instead of the .wasm file. Serve ort-wasm-simd-threaded.asyncify.wasm beside the worker or set `wasmPaths`',
   ],
   [
-    /sync fetching of the wasm failed|failed to fetch|dynamically imported module|404|NetworkError|initializeWebAssembly/i,
+    /sync fetching of the wasm failed|failed to fetch|dynamically imported module|404|NetworkError|initializeWebAssembly|invalid URL/i,
     'its .wasm file could not be loaded. Serve ort-wasm-simd-threaded.asyncify.wasm beside the worker or set `wasmPaths`',
   ],
   [

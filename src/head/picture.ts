@@ -80,11 +80,15 @@ export function readPixels(picture: Picture): Pixels {
   context.fillStyle = '#fff';
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0);
+  let data: Uint8ClampedArray;
   try {
-    return { width, height, data: context.getImageData(0, 0, width, height).data };
+    data = context.getImageData(0, 0, width, height).data;
   } catch (thrown) {
     throw IsthmusError.from(thrown, 'IMAGE_TOO_LARGE', tooLargeForCanvas(width, height).message);
   }
+  // A canvas above the browser's limits does not throw: it draws nothing, not even the white, and reads as transparent.
+  if (data[3] !== 255) throw tooLargeForCanvas(width, height);
+  return { width, height, data };
 }
 
 function tooLargeForCanvas(width: number, height: number): IsthmusError {

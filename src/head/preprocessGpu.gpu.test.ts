@@ -122,6 +122,39 @@ test('pixels read back for the CPU path are within one step as well', async () =
   expect(steps(actual, expected, TINY_PREPROCESS)).toBeLessThanOrEqual(1);
 });
 
+test('a picture that no canvas holds is refused, never read as blank', async () => {
+  const picture = await asBitmap(photo(70_000, 20));
+  expect(() => readPixels(picture)).toThrow(
+    expect.objectContaining({ code: 'IMAGE_TOO_LARGE', message: expect.stringContaining('70000×20') }),
+  );
+});
+
+test('textures of large pictures are not hoarded', async () => {
+  const { device } = gpu;
+  const createTexture = device.createTexture;
+  let alive = 0;
+  device.createTexture = (descriptor) => {
+    const texture = createTexture.call(device, descriptor);
+    const destroy = texture.destroy.bind(texture);
+    const bytes = 4 * texture.width * texture.height;
+    alive += bytes;
+    texture.destroy = () => {
+      alive -= bytes;
+      return destroy();
+    };
+    return texture;
+  };
+  const preprocessor = await GpuPreprocessor.create(device, TINY_PREPROCESS);
+  for (const height of [2900, 3000, 3100, 3200]) {
+    preprocessor.run(asPixels({ width: 3000, height, data: new Uint8Array(3000 * height * 4) }));
+    expect(alive).toBeLessThanOrEqual(64 * 2 ** 20);
+    expect(alive).toBeGreaterThanOrEqual(4 * 3000 * height);
+  }
+  preprocessor.destroy();
+  expect(alive).toBe(0);
+  device.createTexture = createTexture;
+});
+
 test('other sizes in between do not disturb a picture', async () => {
   const before = [64, 80, 64, 90, 100, 110].map((size) => asPixels(photo(size, size)));
   const pixels = photo(64, 64, true);

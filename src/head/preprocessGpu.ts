@@ -11,11 +11,14 @@ import { type Picture, readPixels } from './picture.ts';
 const TILE = 8;
 /** Cameras deliver one size, galleries a few. */
 const KEPT_PLANS = 4;
+/** Textures of all kept plans together (64 MiB); the newest is kept whatever its size. */
+const KEPT_PIXELS = 2 ** 24;
 
 type Pipelines = Record<'horizontal' | 'vertical', GPUComputePipeline>;
 
 /** Everything that depends on the size of the picture only. */
 interface SizedPlan {
+  pixels: number;
   texture: GPUTexture;
   buffers: GPUBuffer[];
   horizontal: { bindGroup: GPUBindGroup; rows: number };
@@ -110,8 +113,12 @@ export class GpuPreprocessor {
     this.#plans.delete(key); // put back below, as the newest
     const plan = known ?? this.#makePlan(width, height, crop, rows);
     this.#plans.set(key, plan);
-    const [oldest] = this.#plans.keys();
-    if (this.#plans.size > KEPT_PLANS) this.#forget(oldest!);
+    let pixels = [...this.#plans.values()].reduce((sum, p) => sum + p.pixels, 0);
+    for (const [old, { pixels: freed }] of [...this.#plans]) {
+      if (old === key || (this.#plans.size <= KEPT_PLANS && pixels <= KEPT_PIXELS)) break;
+      this.#forget(old);
+      pixels -= freed;
+    }
     return plan;
   }
 
@@ -174,6 +181,7 @@ export class GpuPreprocessor {
       });
     const uniform = GPUBufferUsage.UNIFORM;
     return {
+      pixels: width * height,
       texture,
       buffers,
       horizontal: {

@@ -38,6 +38,26 @@ const request = writeFrame({ kind: 'request', modelTag: TAG, cut: 0, meta: {}, t
 const answer = (response: ServerResponse, frame: Uint8Array) =>
   response.writeHead(200, { 'content-type': FRAME_TYPE }).end(frame);
 
+test.each(['with', 'without'])('a signal and close both end a request, %s AbortSignal.any', async (which) => {
+  const { any } = AbortSignal;
+  if (which === 'without') Object.assign(AbortSignal, { any: undefined });
+  try {
+    await using server = await localServer(() => new Promise(() => undefined));
+    const transport = fetchTransport(`${server.url}/models/tiny`);
+    const gone = AbortSignal.abort(new Error('before'));
+    await expect(transport.send(request, { signal: gone })).rejects.toThrow('before');
+    const stop = new AbortController();
+    const stopped = transport.send(request, { signal: stop.signal });
+    const closed = transport.send(request, { signal: new AbortController().signal });
+    setTimeout(() => stop.abort(new Error('stopped')), 30);
+    await expect(stopped).rejects.toThrow('stopped');
+    await transport.close();
+    await expect(closed).rejects.toMatchObject({ name: 'AbortError' });
+  } finally {
+    AbortSignal.any = any;
+  }
+});
+
 test('one frame up and one down on kept connections, with token, timings and bytes', async () => {
   const seen: {
     path: string | undefined;

@@ -1,6 +1,7 @@
 // The fetch transport: one POST per frame on a kept-alive connection. It works everywhere fetch does; it does not
 // look into frames and does not retry.
 import { LIMITS } from '../codec/params.ts';
+import { anySignal } from '../errors.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { authorization, mediaType, reach, readBody, refusal } from './http.ts';
 import type { Delivery, SendOptions, TokenSource, Transport } from './transport.ts';
@@ -23,7 +24,7 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
   const closing = new AbortController();
 
   async function send(frame: Uint8Array, options: SendOptions = {}): Promise<Delivery> {
-    const signal = options.signal ? AbortSignal.any([options.signal, closing.signal]) : closing.signal;
+    const signal = options.signal ? anySignal(options.signal, closing.signal) : closing.signal;
     const headers = { 'content-type': FRAME_TYPE, accept: FRAME_TYPE, ...(await authorization(token)) };
     const sent = performance.now();
     // The default cache mode on purpose: `no-store` makes browsers preflight every cross-origin POST anew.

@@ -9,8 +9,11 @@ export type StartOptions = Pick<BrowserRuntimeOptions, 'device' | 'wasmPaths'>;
 export type WithDevice<T> = { value: T; device: DeviceReport };
 
 export interface WorkerApi {
-  /** Must be the first call. `lock` is the name of a Web Lock that the worker holds for as long as it lives. */
-  start(options: StartOptions, lock: string): Promise<WithDevice<void>>;
+  /**
+   * Must be the first call. `lock` is the name of a Web Lock that the worker holds for as long as it lives; the value
+   * says whether it does, because browsers deny locks where site data are blocked.
+   */
+  start(options: StartOptions, lock: string): Promise<WithDevice<boolean>>;
   load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<WithDevice<void>>;
   head(...args: Parameters<HeadRuntime['head']>): Promise<WithDevice<HeadResult>>;
   local(

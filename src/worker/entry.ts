@@ -13,24 +13,24 @@ function report<T>(value: T): WithDevice<T> {
 }
 
 /** Held until this worker ends, however it ends: the page waits for the same lock and so learns of its death. */
-function holdLock(name: string): Promise<void> {
-  return new Promise((held, failed) => {
+function holdLock(name: string): Promise<boolean> {
+  return new Promise((held) => {
     const locks = navigator.locks;
-    if (!locks) return held(); // no secure context: loading a model fails with a typed error before anything can hang
+    if (!locks) return held(false); // no secure context: loading fails with a typed error before anything can hang
     locks
       .request(name, () => {
-        held();
+        held(true);
         return new Promise(() => {});
       })
-      .catch(failed);
+      .catch(() => held(false)); // denied: everything works, only a silent death goes unnoticed
   });
 }
 
 const api: WorkerApi = {
   start: throwsWire(async (options, lock) => {
-    await holdLock(lock);
+    const held = await holdLock(lock);
     runtime = await createBrowserRuntime(options);
-    return report(undefined);
+    return report(held);
   }),
   load: throwsWire(async (options, last, onProgress) => {
     await runtime!.load(options, last, onProgress);

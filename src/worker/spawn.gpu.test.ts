@@ -5,6 +5,7 @@ import { commands } from 'vitest/browser';
 import { PRESETS } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import type { HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../head/runtime.ts';
+import { SegmentCache } from '../head/store/segmentCache.ts';
 import { noise, tinyModel } from '../head/tinyModel.fixture.ts';
 import { manifestId } from '../model/manifest.ts';
 import { readFrame } from '../wire/readFrame.ts';
@@ -138,6 +139,41 @@ test('a worker in which something throws unasked is replaced as well', async () 
   workers[0]!.postMessage({ id: 'x', type: 'APPLY', path: ['head'], argumentList: 5 });
   expect((await pending).code).toBe('WORKER_FAILED');
   await runtime.head(tensors, 0, PRESETS.raw);
+});
+
+test('a worker that replaces a dead one loads what the call needs, not all that was ever loaded', async () => {
+  const cache = new SegmentCache();
+  for (const [sha256, bytes] of files) await cache.write(sha256, bytes);
+  const { runtime, workers } = await spawn();
+  await runtime.load({ manifest, artifacts: `/${FOLDER}/nothing` }, 2);
+  await runtime.local(tensors);
+  for (const { sha256 } of manifest.segments.slice(1)) await cache.drop(sha256); // loading them again would fail
+  workers[0]!.terminate();
+  await expect
+    .poll(() => runtime.head(tensors, 0, PRESETS.raw).then(({ frame }) => readFrame(frame).cut))
+    .toBe(0);
+  expect(workers.length).toBe(2);
+});
+
+test('where the browser denies Web Locks, as with blocked site data, the worker starts and stays', async () => {
+  const deny = `navigator.locks.request = () => Promise.reject(new DOMException('denied', 'SecurityError'));`;
+  const entry = new URL('./entry.ts', import.meta.url).href;
+  const script = [`data:text/javascript,${encodeURIComponent(deny)}`, entry];
+  const url = URL.createObjectURL(
+    new Blob([script.map((module) => `import ${JSON.stringify(module)};`).join('')], {
+      type: 'text/javascript',
+    }),
+  );
+  let made = 0;
+  const worker = () => {
+    made++;
+    return new Worker(url, { type: 'module' });
+  };
+  const { runtime } = await spawn({ device: 'wasm', worker });
+  await runtime.load(load, -1); // onnxruntime does not find its .wasm from a blob
+  await new Promise((resolve) => setTimeout(resolve, 100)); // the page would get a free lock by now
+  expect(readFrame((await runtime.remote(tensors, 'jpeg', 0.9)).frame).kind).toBe('request');
+  expect(made).toBe(1);
 });
 
 test('a worker script that is missing fails the start', async () => {

@@ -1,8 +1,8 @@
 // spawnRuntime: the HeadRuntime of a page. It starts the worker, sends inputs and buffers across, and replaces a dead
-// worker at the next call, models included. Importing this file touches no browser API.
+// worker at the next call, with the segments which that call needs. Importing this file touches no browser API.
 import * as Comlink from 'comlink';
 import { type ErrorCode, IsthmusError } from '../errors.ts';
-import type { DeviceReport, HeadRuntime, LoadOptions, RuntimeInput } from '../head/runtime.ts';
+import type { DeviceReport, HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../head/runtime.ts';
 import type { StartOptions, WithDevice, WorkerApi } from './api.ts';
 import { createWorkerHandle, startWorker, type WorkerHandle } from './workerHandle.ts';
 
@@ -29,19 +29,17 @@ export async function spawnRuntime({ worker, ...options }: SpawnOptions = {}): P
   let handle: WorkerHandle | undefined;
   let starting: Promise<WorkerHandle> | undefined;
   let device: DeviceReport;
-  /** What a new worker has to load before it can stand in for a dead one. */
-  let loaded: { options: LoadOptions; last: number } | undefined;
+  /** The model, and the last segment that the present worker has; -2 when it knows nothing. */
+  let model: LoadOptions | undefined;
+  let there = -2;
   let closed = false;
 
   async function start(): Promise<WorkerHandle> {
     const fresh = createWorkerHandle(make);
     handle = fresh;
+    there = -2;
     try {
       device = (await startWorker(fresh, options)).device;
-      if (loaded) {
-        const { options, last } = loaded;
-        device = (await fresh.call((api) => api.load(options, last))).device;
-      }
       return fresh;
     } catch (thrown) {
       fresh.end(closed ? CLOSED() : IsthmusError.from(thrown, 'WORKER_FAILED', 'The worker could not start'));
@@ -74,22 +72,50 @@ export async function spawnRuntime({ worker, ...options }: SpawnOptions = {}): P
     }
   }
 
+  async function load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<void> {
+    if (model?.manifest.id !== options.manifest.id) there = -2;
+    model = options;
+    await ask((api) => api.load(options, last, onProgress && Comlink.proxy(onProgress)), FATAL_AT_LOAD);
+    there = Math.max(there, last);
+  }
+
+  /** A new worker gets what the call needs and no more: a larger plan may be what the old one died of. */
+  async function need<T>(
+    last: (m: LoadOptions['manifest']) => number,
+    work: (api: Comlink.Remote<WorkerApi>) => Promise<WithDevice<T>>,
+  ): Promise<T> {
+    await living();
+    if (model && there < last(model.manifest)) await load(model, last(model.manifest));
+    return ask(work);
+  }
+
   await living();
 
   return {
     get device() {
       return device;
     },
-    async load(options, last, onProgress) {
-      await ask((api) => api.load(options, last, onProgress && Comlink.proxy(onProgress)), FATAL_AT_LOAD);
-      const sameModel = loaded?.options.manifest.id === options.manifest.id;
-      loaded = { options, last: sameModel ? Math.max(last, loaded!.last) : last };
-    },
-    head: (input, cut, codec) => ask(async (api) => api.head(await sendable(input), cut, codec)),
-    local: (input) => ask(async (api) => api.local(await sendable(input))),
+    load,
+    head: (input, cut, codec) =>
+      need(
+        () => cut,
+        async (api) => api.head(await sendable(input), cut, codec),
+      ),
+    local: (input) =>
+      need(
+        (m) => m.segments.length - 1,
+        async (api) => api.local(await sendable(input)),
+      ),
     remote: (input, format, quality) =>
-      ask(async (api) => api.remote(await sendable(input), format, quality)),
-    gzipFp16Bytes: (input, cut) => ask(async (api) => api.gzipFp16Bytes(await sendable(input), cut)),
+      need(
+        () => -1,
+        async (api) => api.remote(await sendable(input), format, quality),
+      ),
+    gzipFp16Bytes: (input, cut) =>
+      need(
+        () => cut,
+        async (api) => api.gzipFp16Bytes(await sendable(input), cut),
+      ),
     async close() {
       if (closed) return;
       closed = true;

@@ -84,7 +84,7 @@ export async function startWorker(handle: WorkerHandle, options: StartOptions) {
   );
   try {
     const started = await handle.call((api) => api.start(options, lock));
-    watch(handle, lock);
+    if (started.value) watch(handle, lock);
     return started;
   } finally {
     clearTimeout(timer);

@@ -22,10 +22,17 @@ export class NodeEngine {
   #ort: Ort | undefined;
   #manifest: Manifest | undefined;
   #sessions: InferenceSession[] = [];
+  #loading: Promise<unknown> = Promise.resolve();
   readonly #store = nodeModelStore();
 
   /** Downloads and compiles segments that are not there yet; another manifest starts anew. */
-  async load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
+  load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
+    const next = this.#loading.then(() => this.#load(options, last, onProgress)); // two at once would add twice
+    this.#loading = next.catch(() => undefined);
+    return next;
+  }
+
+  async #load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
     const { artifacts, token, manifest } = options;
     if (this.#manifest?.id !== manifest.id) await this.close();
     this.#manifest = manifest; // labels and preprocessing may change under one id

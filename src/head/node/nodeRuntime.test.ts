@@ -147,6 +147,24 @@ test('a dead thread rejects what is pending within a second; the next call has a
   await mortal.close();
 });
 
+test('calls that find a new thread at the same moment load it once', async () => {
+  const threads: Worker[] = [];
+  const mortal = nodeRuntime(() => {
+    threads.push(new Worker(new URL('./nodeWorker.ts', import.meta.url)));
+    return threads.at(-1)!;
+  });
+  const input = { kind: 'file', bytes: photo } as const;
+  await mortal.load(source(), 1);
+  const { frame } = await mortal.head(input, 1, PRESETS.raw);
+  await threads[0]!.terminate(); // while idle
+  const runs = Array.from({ length: 3 }, () => mortal.head(input, 1, PRESETS.raw));
+  for (const run of await Promise.all(runs)) expect(run.frame).toEqual(frame);
+  await mortal.load(source(), 2);
+  const { outputs } = await mortal.local(input);
+  expect([...(outputs.logits!.data as Float32Array)]).toEqual(await logits(photo));
+  await mortal.close();
+});
+
 test('a thread that cannot start is WORKER_FAILED', async () => {
   const broken = nodeRuntime(() => new Worker('throw new Error("no luck")', { eval: true }));
   await expect(broken.load(source(), 0)).rejects.toMatchObject({

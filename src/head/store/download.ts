@@ -1,6 +1,6 @@
 // Downloads one file of known length: streaming, resumable by HTTP Range, never more bytes than announced. It neither
 // verifies nor keeps what it got; modelStore.ts does.
-import { abortError, IsthmusError } from '../../errors.ts';
+import { abortError, anySignal, IsthmusError } from '../../errors.ts';
 
 export interface DownloadTarget {
   url: string;
@@ -82,7 +82,7 @@ async function request(
         ...(from > 0 && { Range: `bytes=${from}-` }),
         ...(target.token !== undefined && { Authorization: `Bearer ${target.token}` }),
       },
-      signal: signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal,
+      signal: signal ? anySignal(signal, stalled.signal) : stalled.signal,
       ...(cache && { cache }),
     });
     checkAnswer(response);
