@@ -42,6 +42,7 @@ async function serve(dir: string, options: ServeOptions): Promise<void> {
     ...(cors && { cors: cors.includes('*') ? '*' : cors }),
     ...(bytes !== undefined && { maxBodyBytes: bytes, maxPictureBytes: bytes }),
     ...(threads !== undefined && { threads }),
+    warm: true,
     logger: pino({ name: 'isthmus', level: quiet ? 'warn' : 'info' }, pino.destination(2)),
   });
   announce(tail, app);

@@ -14,6 +14,7 @@ import { createOrtBackend } from './ortBackend.ts';
 import { ByteBudget } from './readBody.ts';
 import { loadRegistry } from './registry.ts';
 import { createThreads } from './threads.ts';
+import { warmUp } from './warmUp.ts';
 
 const MIB = 1024 * 1024;
 
@@ -41,6 +42,8 @@ export interface TailServerOptions {
   /** Milliseconds a client has for its headers (default 10 000), and for headers and body (default 60 000). */
   headersTimeoutMs?: number;
   requestTimeoutMs?: number;
+  /** Load small models right after the start, so that the first request need not wait. Default false. */
+  warm?: boolean;
   /** Replaces onnxruntime-node, for tests and for engines of your own. */
   backend?: TailBackend;
 }
@@ -115,6 +118,9 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     await closeWork();
     throw thrown;
   });
+
+  // Nobody waits for it: requests are answered meanwhile, and what it could not load is loaded when asked for.
+  if (options.warm) void warmUp(registry.models.values(), backend, threads.size);
 
   async function stop(graceMs: number): Promise<void> {
     tail.stopping = true;

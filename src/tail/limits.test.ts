@@ -32,7 +32,7 @@ test('small frames that unpack to much are counted while they wait, and refused 
     },
     close: () => Promise.resolve(),
   };
-  const threads = { run: () => Promise.reject(new Error('no pictures here')), close: backend.close };
+  const threads = { size: 1, run: () => Promise.reject(new Error('no pictures here')), close: backend.close };
   const limits = { frameBytes: 1 << 20, pictureBytes: 1, picturePixels: 1 };
   const log = { info() {}, warn() {}, error() {} };
   const app = createApp({ registry, backend, threads, limits, bodies, log, stopping: false, inFlight: 0 });

@@ -34,6 +34,8 @@ interface JobResult {
 }
 
 export interface Threads {
+  /** Worker threads at most. */
+  readonly size: number;
   /**
    * The job's buffers are moved away: do not read them afterwards.
    * @throws IsthmusError OVERLOADED, DEADLINE_EXCEEDED, CLOSED, INFERENCE_FAILED, or the job's own; AbortError
@@ -120,6 +122,8 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
   }
 
   return {
+    size: workers,
+
     async run(job, { deadline, signal }): Promise<JobResult> {
       if (closed) throw closedError();
       if (signal?.aborted) throw aborted(signal);
