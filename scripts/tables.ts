@@ -35,7 +35,7 @@ function e2eTable({ machine, adapter, rows }: BenchReport): string {
       percent(row.agreement),
     ]);
   return [
-    `${rows[0]?.images} labelled pictures per model against a real tail over loopback, preset \`slicer\`. Heads on`,
+    `${rows[0]?.images} labelled pictures per model against a real tail over loopback, preset \`slicer\`. Heads in headless Chromium,`,
     `${adapter}; ${machine}. Times are medians, bytes and accuracies means; agreement is with the whole model run`,
     'here. Loopback hides what a real link would cost; time on a GPU has not been measured.',
     '',

@@ -13,7 +13,7 @@ export type DistortionBudget =
 
 /**
  * SLICER (arXiv 2511.11608): top-K (ATKF), magnitude splitting (MS), adaptive bit quantisation (ABQ).
- * The paper's text leaves details open; codec.md-style reconstruction choices are named in FORMAT.md.
+ * The paper's text leaves details open; FORMAT.md says what was chosen.
  */
 export interface SlicerParams {
   family: 'slicer';

@@ -13,7 +13,7 @@ import { viewBytes } from '../tensor.ts';
 import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
+import { imageTensor, photo, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let tiny: Manifest;
@@ -56,17 +56,6 @@ async function scores(response: Response): Promise<Float32Array> {
   }
   return viewBytes('float32', frame.tensors[0]!.payload) as Float32Array;
 }
-
-const photo = (width = 20, height = 12) =>
-  sharp({
-    create: {
-      width,
-      height,
-      channels: 3,
-      background: '#3070c0',
-      noise: { type: 'gaussian', mean: 120, sigma: 40 },
-    },
-  });
 
 test('a raw feature', async () => {
   const want = await session.run({ feature: new OrtTensor('float32', wave(256), [1, 4, 8, 8]) });

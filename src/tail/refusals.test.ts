@@ -6,7 +6,7 @@ import type { Manifest } from '../model/manifest.ts';
 import { FRAME_TYPE, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { imageTensor, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
+import { imageTensor, photo, rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
 
 let tail: TailServer;
 let tiny: Manifest;
@@ -27,17 +27,6 @@ const post = (body: Uint8Array<ArrayBuffer> | Buffer, headers: Record<string, st
     method: 'POST',
     headers: { 'content-type': FRAME_TYPE, ...headers },
     body: new Uint8Array(body),
-  });
-
-const photo = (width = 20, height = 12) =>
-  sharp({
-    create: {
-      width,
-      height,
-      channels: 3,
-      background: '#3070c0',
-      noise: { type: 'gaussian', mean: 120, sigma: 40 },
-    },
   });
 
 async function refused(response: Response): Promise<[number, string, string]> {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, type NodeProtoSchema, TensorProto_DataType } from 'onnx-buf';
+import sharp from 'sharp';
 import type { EncodedTensor } from '../codec/params.ts';
 import { partition } from '../model/index.ts';
 import { type Manifest, modelTag } from '../model/manifest.ts';
@@ -156,3 +157,15 @@ export function rawTensor(shape: number[], values: Float32Array): EncodedTensor 
   const payload = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return { family: 'raw', dtype: 'float32', shape, flags: 0, params: new Uint8Array(0), payload };
 }
+
+/** A picture with some texture, for the caller to encode as it likes. */
+export const photo = (width = 20, height = 12) =>
+  sharp({
+    create: {
+      width,
+      height,
+      channels: 3,
+      background: '#3070c0',
+      noise: { type: 'gaussian', mean: 120, sigma: 40 },
+    },
+  });
