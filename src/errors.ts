@@ -112,20 +112,3 @@ export class IsthmusError extends Error {
     return new IsthmusError(code, `${message} (${reason})`, { cause: thrown });
   }
 }
-
-/** `AbortSignal.any`, which Safari has since 17.4 only. */
-export function anySignal(...signals: AbortSignal[]): AbortSignal {
-  if (AbortSignal.any) return AbortSignal.any(signals);
-  const controller = new AbortController();
-  for (const signal of signals) {
-    const forward = () => controller.abort(signal.reason);
-    if (signal.aborted) forward();
-    else signal.addEventListener('abort', forward, { once: true, signal: controller.signal });
-  }
-  return controller.signal;
-}
-
-/** The DOM's AbortError, so that `signal` behaves as it does for fetch. */
-export function abortError(signal?: AbortSignal): unknown {
-  return signal?.reason ?? new DOMException('The operation was aborted.', 'AbortError');
-}

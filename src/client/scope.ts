@@ -1,6 +1,7 @@
 // Scope of one call: everything that may end it early (the caller's signal, a deadline, the session's close) in one
 // signal, and a race against it. Work that never settles can therefore not hold a call; what it yields late is dropped.
-import { abortError, IsthmusError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { IsthmusError } from '../errors.ts';
 
 export interface Scope {
   /** Fires with the reason the call must fail with. */

@@ -1,6 +1,7 @@
 // EngineKeeper: owns the current engine. Brings segments into it, replaces it when the GPU device is lost and then runs
 // the interrupted work again, and goes over to WebAssembly where `auto` allows it. One call at a time (the runtime queues).
-import { abortError, type ErrorCode, IsthmusError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { type GpuHandle, requestGpu } from './device.ts';
 import type { Engine } from './engine.ts';

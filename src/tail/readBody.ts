@@ -1,6 +1,7 @@
 // Reads a request's body with two limits: its own size, declared or counted, and the bytes that all requests together
 // may hold. It looks into nothing and allocates nothing that has not arrived.
-import { abortError, IsthmusError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { IsthmusError } from '../errors.ts';
 
 /** Bytes that requests may hold at once; many large uploads together must not exhaust memory. */
 export class ByteBudget {

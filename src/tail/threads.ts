@@ -3,7 +3,8 @@
 // the next one needs it.
 import { availableParallelism } from 'node:os';
 import { isMarkedAsUntransferable, Worker } from 'node:worker_threads';
-import { abortError, IsthmusError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { IsthmusError } from '../errors.ts';
 import type { Tensors } from '../tensor.ts';
 import type { InferOptions } from './backend.ts';
 import type {

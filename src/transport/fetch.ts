@@ -1,7 +1,8 @@
 // The fetch transport: one POST per frame on a kept-alive connection. It works everywhere fetch does; it does not
 // look into frames and does not retry.
+
+import { anySignal } from '../abort.ts';
 import { LIMITS } from '../codec/params.ts';
-import { anySignal } from '../errors.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { authorization, mediaType, reach, readBody, refusal } from './http.ts';
 import type { Delivery, SendOptions, TokenSource, Transport } from './transport.ts';

@@ -1,6 +1,7 @@
 // What every HTTP answer of a tail goes through: reaching it, refusing what is no Isthmus, reading with a limit.
 // Used by the fetch transport and by connect(); knows content types and statuses, never frames.
-import { abortError, IsthmusError } from '../errors.ts';
+import { abortError } from '../abort.ts';
+import { IsthmusError } from '../errors.ts';
 import type { TokenSource } from './transport.ts';
 
 /** The `Authorization` header for a token, or nothing. */

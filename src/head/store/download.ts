@@ -1,6 +1,7 @@
 // Downloads one file of known length: streaming, resumable by HTTP Range, never more bytes than announced. It neither
 // verifies nor keeps what it got; modelStore.ts does.
-import { abortError, anySignal, IsthmusError } from '../../errors.ts';
+import { abortError, anySignal } from '../../abort.ts';
+import { IsthmusError } from '../../errors.ts';
 
 export interface DownloadTarget {
   url: string;
