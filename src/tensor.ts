@@ -40,6 +40,11 @@ export function bytesPerElement(dtype: DType): number {
   return ARRAYS[dtype].BYTES_PER_ELEMENT;
 }
 
+/** Whether `data` is an array of the type that `dtype` has here, also one of another realm. */
+export function holds(dtype: DType, data: TensorData): boolean {
+  return data[Symbol.toStringTag] === ARRAYS[dtype]?.name;
+}
+
 /** Product of the dimensions, 1 for a scalar. Refuses negative, fractional and > 2^31-1 products. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1;

@@ -48,7 +48,7 @@ function toNumbers({ dtype, data }: Tensor): Float64Array {
 }
 
 /** IEEE 754 binary16 from its bits. */
-function fromHalf(bits: number): number {
+export function fromHalf(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
   const fraction = bits & 0x3ff;

@@ -3,6 +3,7 @@
 import { isMarkedAsUntransferable, parentPort, type Transferable, workerData } from 'node:worker_threads';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { IsthmusError } from '../errors.ts';
+import { readableHalves } from '../model/node/readableHalves.ts';
 import type { DType, Tensor, TensorData, Tensors } from '../tensor.ts';
 import { pictureToTensor } from './picture.ts';
 import { SessionCache } from './sessionCache.ts';
@@ -37,7 +38,9 @@ async function run(job: RunJob, cancelled: Int32Array): Promise<ThreadReply> {
     const begun = performance.now();
     const session = await sessions.get(segment);
     const loaded = performance.now();
-    const feeds = Object.fromEntries(session.inputNames.map((name) => [name, need(values, name)]));
+    const feeds = Object.fromEntries(
+      session.inputNames.map((name) => [name, readableHalves(need(values, name))]),
+    );
     for (const [name, value] of Object.entries(await session.run(feeds))) {
       values.set(name, value as OrtTensor);
     }

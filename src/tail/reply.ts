@@ -3,7 +3,7 @@
 import type { EncodedTensor } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import { type Manifest, modelTag } from '../model/manifest.ts';
-import { topLabels } from '../model/topLabels.ts';
+import { fromHalf, topLabels } from '../model/topLabels.ts';
 import { type Tensor, type Tensors, tensorBytes } from '../tensor.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
@@ -91,8 +91,10 @@ function readable(outputs: Tensors): Record<string, object> {
     );
   }
   // int64 may pass 2^53, so it is written as text.
+  const number = (dtype: Tensor['dtype'], x: number | bigint) =>
+    dtype === 'int64' ? String(x) : dtype === 'float16' ? fromHalf(Number(x)) : Number(x);
   const numbers = ({ dtype, data }: Tensor) =>
-    Array.from(data as ArrayLike<number | bigint>, (x) => (dtype === 'int64' ? String(x) : Number(x)));
+    Array.from(data as ArrayLike<number | bigint>, (x) => number(dtype, x));
   return Object.fromEntries(
     Object.entries(outputs).map(([name, t]) => [name, { dtype: t.dtype, shape: t.shape, data: numbers(t) }]),
   );

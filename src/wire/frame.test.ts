@@ -145,7 +145,6 @@ describe('refusals', () => {
     ['too many tensors', 'TOO_LARGE', (b) => (b[26] = 65)],
     ['reserved byte', 'FRAME_INVALID', (b) => (b[27] = 1)],
     ['meta length', 'FRAME_INVALID', (_, v) => v.setUint32(28, 0xffffffff, true)],
-    ['family reserved', 'CODEC_INVALID', (b) => (b[32] = 2)],
     ['family unknown', 'FRAME_INVALID', (b) => (b[32] = 15)],
     ['element type', 'FRAME_INVALID', (b) => (b[33] = 8)],
     ['rank', 'TOO_LARGE', (b) => (b[34] = 9)],

@@ -26,7 +26,7 @@ const pad4 = (n: number) => Math.ceil(n / 4) * 4; // not (n + 3) & ~3: lengths g
 /**
  * @returns the frame; `params` and `payload` of its tensors share memory with `bytes`
  * @throws IsthmusError FRAME_INVALID (not a frame, or cut short), FRAME_VERSION, FRAME_CORRUPT (checksum),
- *   TOO_LARGE (above a limit), CODEC_INVALID (a family this build does not have)
+ *   TOO_LARGE (above a limit)
  */
 export function readFrame(bytes: Uint8Array, limits: ReadLimits = {}): Frame {
   const { frameBytes = LIMITS.outputBytes + LIMITS.headerBytes, outputBytes = LIMITS.outputBytes } = limits;
@@ -98,12 +98,6 @@ function readRecord(c: Cursor): EncodedTensor {
   const paramsBytes = view.getUint32(c.at + 4, true);
   const payloadBytes = view.getUint32(c.at + 8, true);
   if (!family) throw invalid(`codec family ${bytes[c.at]} is unknown`);
-  if (family === 'rans' || family === 'isthmus') {
-    throw new IsthmusError(
-      'CODEC_INVALID',
-      `This build has no codec family '${family}'. Use raw or slicer, or update it.`,
-    );
-  }
   if (!dtype) throw invalid(`element type ${bytes[c.at + 1]} is unknown`);
   if (rank > LIMITS.rank) throw tooLarge(`A tensor has ${rank} dimensions; the limit is ${LIMITS.rank}`);
   if (flags & ~KNOWN_FLAGS) throw invalid(`flags ${flags} are unknown`);

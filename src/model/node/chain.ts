@@ -3,6 +3,7 @@
 import * as ort from 'onnxruntime-node';
 import type { TensorInfo } from '../manifest.ts';
 import { concreteShape } from '../manifest.ts';
+import { readableHalves } from './readableHalves.ts';
 
 type Values = Record<string, ort.Tensor>;
 
@@ -14,7 +15,10 @@ export async function runModel(model: Uint8Array | string, feeds: Values): Promi
     ? ort.InferenceSession.create(model, SESSION)
     : ort.InferenceSession.create(model, SESSION));
   try {
-    return (await session.run({ ...unread(session), ...feeds })) as Values;
+    const all = Object.entries({ ...unread(session), ...feeds });
+    return (await session.run(
+      Object.fromEntries(all.map(([name, t]) => [name, readableHalves(t)])),
+    )) as Values;
   } finally {
     await session.release();
   }
