@@ -1,6 +1,7 @@
-// The example on the last page of FORMAT.md is what this code makes and reads.
+// The examples in FORMAT.md are what this code makes and reads.
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { readTokenFrame, writeTokenFrame } from '../wire/tokenFrame.ts';
 import { decodeFrame, encodeFrame } from './index.ts';
 
 const page = readFileSync(new URL('../../FORMAT.md', import.meta.url), 'utf8');
@@ -32,4 +33,13 @@ test('decoding gives the values on the page', () => {
   expect([...(tensors[0]!.data as Float32Array)].map((x) => x.toPrecision(8))).toEqual(
     [0.5, -1.9285715, 0, 1, 3, -0.25, 0, 1.5].map((x) => x.toPrecision(8)),
   );
+});
+
+test('the token frame on the page', () => {
+  const [, opening, hex] = /checksum is (0x[0-9a-f]{8}), is\s+`([0-9a-f ]+)`/.exec(page)!;
+  const frame = Uint8Array.from(hex!.split(' '), (byte) => Number.parseInt(byte, 16));
+  const place = { context: 2, opening: Number(opening), sequence: 1 };
+  const content = { same: true, body: Uint8Array.of(1, 0xff, 7) };
+  expect(writeTokenFrame(place, content)).toEqual(frame);
+  expect(readTokenFrame(place, frame)).toEqual(content);
 });

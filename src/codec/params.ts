@@ -1,6 +1,7 @@
 // CodecParams: what a codec is asked to do, presets by name, and their validation. Shared by both ends.
 // Floats are turned into integers here, once, so that every encoder computes with the same whole numbers.
-import { IsthmusError } from '../errors.ts';
+import { bad, inRange } from './checks.ts';
+import { type IsthmusParams, planIsthmus } from './isthmusPlan.ts';
 
 /** How SLICER's adaptive bit quantisation (ABQ) chooses the bit width of a block. */
 export type DistortionBudget =
@@ -33,7 +34,21 @@ export interface RawParams {
   family: 'raw';
 }
 
-export type CodecParams = RawParams | SlicerParams;
+/**
+ * rANS feature compression (arXiv 2511.11664): asymmetric integer quantisation (AIQ), an N × K matrix in modified CSR,
+ * rANS. The paper's text leaves details open; FORMAT.md says what was chosen.
+ */
+export interface RansParams {
+  family: 'rans';
+  /** Q: bits of a quantised element, 2…8. */
+  bits: number;
+  /** Lanes of the entropy coder, a power of two up to 1024; by default chosen from the number of symbols. */
+  lanes?: number;
+  /** Refuse NaN and infinity instead of replacing them. */
+  strict?: boolean;
+}
+
+export type CodecParams = RawParams | SlicerParams | RansParams | IsthmusParams;
 type Family = CodecParams['family'];
 
 /** SLICER with an error budget relative to the largest magnitude. */
@@ -52,6 +67,11 @@ export const PRESETS = {
   // A little above 1/14, so that three bits span the whole range.
   'slicer-small': slicer(0.6, 2, 0.0715),
   'slicer-sparse': slicer(0.3, 4, 0.02),
+  rans: { family: 'rans', bits: 4 },
+  'rans-fine': { family: 'rans', bits: 6 },
+  isthmus: { family: 'isthmus', quality: 50 },
+  'isthmus-fine': { family: 'isthmus', quality: 62.5 },
+  'isthmus-small': { family: 'isthmus', quality: 40 },
 } as const satisfies Record<string, CodecParams>;
 export type PresetName = keyof typeof PRESETS;
 
@@ -66,15 +86,6 @@ export interface SlicerPlan {
   mode: 'step' | 'integer';
   budgetQ16: number;
   strict: boolean;
-}
-
-const bad = (what: string) =>
-  new IsthmusError('CODEC_INVALID', `${what} Choose one of the presets or correct the value.`);
-
-function inRange(name: string, value: number, low: number, high: number): number {
-  if (typeof value !== 'number' || !(value >= low && value <= high))
-    throw bad(`${name} must lie in ${low}…${high}, not ${value}.`);
-  return value;
 }
 
 /** Validates SLICER parameters and turns them into whole numbers. */
@@ -109,6 +120,23 @@ export function planSlicer(p: SlicerParams): SlicerPlan {
   }
 }
 
+/** The parameters of family `rans` as encoders use them. */
+export interface RansPlan {
+  /** Q */
+  bits: number;
+  /** L, or undefined: chosen from the number of symbols. */
+  lanes: number | undefined;
+  strict: boolean;
+}
+
+/** Validates the parameters of family `rans`. */
+export function planRans({ bits, lanes, strict }: RansParams): RansPlan {
+  if (!Number.isInteger(inRange('bits', bits, 2, 8))) throw bad(`bits must be a whole number, not ${bits}.`);
+  if (lanes !== undefined && !Number.isInteger(Math.log2(inRange('lanes', lanes, 1, 1024))))
+    throw bad(`lanes must be a power of two, not ${lanes}.`);
+  return { bits, lanes, strict: strict ?? false };
+}
+
 /** K, the number of elements that may survive among `count`. Exact in float64 for every count below 2^31. */
 export function survivorLimit(count: number, keepQ16: number): number {
   return Math.ceil((count * keepQ16) / 65536);
@@ -124,6 +152,14 @@ export function resolveCodec(codec: PresetName | CodecParams): CodecParams {
   if (codec?.family === 'raw') return codec;
   if (codec?.family === 'slicer') {
     planSlicer(codec);
+    return codec;
+  }
+  if (codec?.family === 'rans') {
+    planRans(codec);
+    return codec;
+  }
+  if (codec?.family === 'isthmus') {
+    planIsthmus(codec);
     return codec;
   }
   throw bad(`There is no codec family '${(codec as { family?: string } | undefined)?.family}'.`);

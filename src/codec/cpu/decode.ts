@@ -1,38 +1,72 @@
-// Encoded tensor in, tensor out, on the CPU of the tail: checks what is declared before anything is allocated, then
-// picks the family. Pictures are not decoded here; the tail has its own way for them.
+// Encoded tensor in, tensor out, on the CPU of the tail: checks what is declared before anything is allocated, picks
+// the family, rounds to float16 where that is wanted. Pictures are not decoded here; the tail has its own way for them.
 import { IsthmusError } from '../../errors.ts';
 import { bytesPerElement, type Tensor } from '../../tensor.ts';
-import { type EncodedTensor, LIMITS } from '../params.ts';
+import { type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../params.ts';
+import type { CodecProfile } from '../profile.ts';
+import { toFloat16 } from '../reference/float16.ts';
 import { decodeRaw } from '../reference/raw.ts';
 import { damaged } from '../reference/slicerLayout.ts';
+import { decodeIsthmus as decodeIsthmusFast } from '../wasm/decodeIsthmus.ts';
+import { decodeRans as decodeRansFast } from '../wasm/decodeRans.ts';
+import { decodeSlicer as decodeSlicerFast } from '../wasm/decodeSlicer.ts';
+import { decodeIsthmus } from './decodeIsthmus.ts';
+import { decodeRans } from './decodeRans.ts';
 import { decodeSlicer } from './decodeSlicer.ts';
 
 export interface DecodeLimits {
   /** Largest decoded tensor in bytes; default 64 MiB. */
   outputBytes?: number;
+  /** The codec profiles that frames may refer to, by name; by default none is known. */
+  profiles?: (name: string) => CodecProfile | undefined;
 }
 
+/** Decoder of a lossy family: encoded tensor and its checked number of elements in, numbers out. */
+type FloatDecoder = (encoded: EncodedTensor, count: number) => Float32Array;
+
 /**
+ * A float16 tensor of a lossy family takes, while it is decoded, 4 bytes an element beside its own 2 (a constant none).
+ *
  * @returns the tensor; raw data shares memory with the payload where its address allows
  * @throws IsthmusError FRAME_INVALID (breaks FORMAT.md), TOO_LARGE (above the limit), CODEC_INVALID (a family that is
  *   not decoded here)
  */
 export function decodeTensor(encoded: EncodedTensor, limits: DecodeLimits = {}): Tensor {
-  const { family, dtype, shape } = encoded;
   const count = declaredElements(encoded, limits.outputBytes ?? LIMITS.outputBytes);
-  switch (family) {
+  switch (encoded.family) {
     case 'raw':
       return decodeRaw(encoded);
     case 'slicer':
-      if (dtype !== 'float32') throw damaged(`slicer carries float32, not ${dtype}`);
-      if (count > 2 ** 24) throw damaged(`slicer carries at most 2^24 elements, not ${count}`);
-      return { dtype, shape, data: decodeSlicer(encoded, count) };
+      return decodeFloats(encoded, count, (t, n) => decodeSlicerFast(t, n) ?? decodeSlicer(t, n));
+    case 'rans':
+      return decodeFloats(encoded, count, (t, n) => decodeRansFast(t, n) ?? decodeRans(t, n));
+    case 'isthmus': {
+      const { profiles = () => undefined } = limits;
+      return decodeFloats(
+        encoded,
+        count,
+        (t, n) => decodeIsthmusFast(t, n, profiles) ?? decodeIsthmus(t, n, profiles),
+      );
+    }
     default:
       throw new IsthmusError(
         'CODEC_INVALID',
-        `The codec family '${family}' is not decoded to a tensor here. Send the feature as raw or slicer.`,
+        `The codec family '${encoded.family}' is not decoded to a tensor here. Send the feature as raw, slicer, rans or isthmus.`,
       );
   }
+}
+
+function decodeFloats(encoded: EncodedTensor, count: number, decode: FloatDecoder): Tensor {
+  const { family, dtype, shape } = encoded;
+  if (dtype !== 'float32' && dtype !== 'float16')
+    throw damaged(`${family} carries float32 or float16, not ${dtype}`);
+  if (count > 2 ** 24) throw damaged(`${family} carries at most 2^24 elements, not ${count}`);
+  if (dtype === 'float32') return { dtype, shape, data: decode(encoded, count) };
+  if (encoded.flags & TENSOR_FLAGS.CONST && count > 1) {
+    const [value] = toFloat16(decode({ ...encoded, shape: [1] }, 1)); // a hundred bytes shall not unpack to floats first
+    return { dtype, shape, data: new Uint16Array(count).fill(value!) };
+  }
+  return { dtype, shape, data: toFloat16(decode(encoded, count)) };
 }
 
 function declaredElements({ dtype, shape }: EncodedTensor, outputBytes: number): number {

@@ -1,42 +1,75 @@
-// Tensor in, encoded tensor out, on the CPU: checks the input and picks the codec family. Frames are made in wire/.
+// Tensor in, encoded tensor out, on the CPU: checks the input, widens float16, picks the codec family. Frames are made
+// in wire/.
 import { IsthmusError } from '../../errors.ts';
-import { bytesPerElement, elementCount, type Tensor } from '../../tensor.ts';
-import { type CodecParams, type EncodedTensor, LIMITS, planSlicer } from '../params.ts';
+import { bytesPerElement, elementCount, holds, type Tensor } from '../../tensor.ts';
+import { planIsthmus } from '../isthmusPlan.ts';
+import { type CodecParams, type EncodedTensor, LIMITS, planRans, planSlicer } from '../params.ts';
+import { toFloat32 } from '../reference/float16.ts';
 import { encodeRaw } from '../reference/raw.ts';
+import { encodeIsthmus as encodeIsthmusFast } from '../wasm/encodeIsthmus.ts';
+import { encodeRans as encodeRansFast } from '../wasm/encodeRans.ts';
+import { encodeSlicer as encodeSlicerFast } from '../wasm/encodeSlicer.ts';
+import { encodeIsthmus } from './encodeIsthmus.ts';
+import { encodeRans } from './encodeRans.ts';
 import { encodeSlicer } from './encodeSlicer.ts';
 
+/** Lossy families take no more elements (FORMAT.md). */
+const MAX_ELEMENTS = 2 ** 24;
+
 /**
- * Tensors of other element types than float32 always travel raw.
+ * float16 is compressed as the float32 numbers it stands for and stays float16 at the other end; element types other
+ * than these two always travel raw.
  *
- * @throws IsthmusError INPUT_INVALID (data and shape disagree, more than 8 dimensions), TOO_LARGE (above 64 MiB),
- *   CODEC_INVALID (parameters), FEATURE_NOT_FINITE (under `strict`)
+ * @throws IsthmusError INPUT_INVALID (data and shape or element type disagree, more than 8 dimensions), TOO_LARGE (above
+ *   64 MiB, or 2^24 elements in a lossy family), CODEC_INVALID (parameters), FEATURE_NOT_FINITE (under `strict`)
  */
 export function encodeTensor(tensor: Tensor, params: CodecParams): EncodedTensor {
   const { dtype, shape, data } = tensor;
   const count = elementCount(shape);
-  if (data.length !== count || shape.length > LIMITS.rank) {
+  if (data.length !== count || shape.length > LIMITS.rank || !holds(dtype, data)) {
     throw new IsthmusError(
       'INPUT_INVALID',
-      `A tensor of shape [${shape}] needs ${count} elements and at most ${LIMITS.rank} dimensions; it has ${data.length}. Correct shape or data.`,
+      `A ${dtype} tensor of shape [${shape}] needs ${count} elements in the array type of ${dtype} and at most ${LIMITS.rank} dimensions; it has ${data.length} in a ${data[Symbol.toStringTag]}. Correct shape, type or data.`,
     );
   }
-  if (count * bytesPerElement(dtype) > LIMITS.outputBytes) {
-    throw new IsthmusError(
-      'TOO_LARGE',
-      `A tensor of ${count} elements is above the limit of ${LIMITS.outputBytes} bytes. Cut the model elsewhere.`,
-    );
-  }
+  if (count * bytesPerElement(dtype) > LIMITS.outputBytes)
+    throw tooLarge(count, `${LIMITS.outputBytes} bytes`);
+  const compress = compressor(params);
+  if (!compress || (dtype !== 'float32' && dtype !== 'float16')) return encodeRaw(tensor);
+  if (count > MAX_ELEMENTS) throw tooLarge(count, '2^24 elements of this codec');
+  const floats = dtype === 'float16' ? toFloat32(data as Uint16Array) : (data as Float32Array);
+  return { ...compress(floats, shape), dtype };
+}
+
+/** The encoder of a lossy family with its parameters checked; none for raw. */
+function compressor(
+  params: CodecParams,
+): ((data: Float32Array, shape: readonly number[]) => EncodedTensor) | undefined {
   switch (params?.family) {
     case 'raw':
-      return encodeRaw(tensor);
+      return undefined;
     case 'slicer': {
       const plan = planSlicer(params);
-      return data instanceof Float32Array ? encodeSlicer(data, shape, plan) : encodeRaw(tensor);
+      return (data, shape) => encodeSlicerFast(data, shape, plan) ?? encodeSlicer(data, shape, plan);
+    }
+    case 'rans': {
+      const plan = planRans(params);
+      return (data, shape) => encodeRansFast(data, shape, plan) ?? encodeRans(data, shape, plan);
+    }
+    case 'isthmus': {
+      const plan = planIsthmus(params);
+      return (data, shape) => encodeIsthmusFast(data, shape, plan) ?? encodeIsthmus(data, shape, plan);
     }
     default:
       throw new IsthmusError(
         'CODEC_INVALID',
-        `There is no codec family '${(params as { family?: string } | undefined)?.family}'. Use raw or slicer.`,
+        `There is no codec family '${(params as { family?: string } | undefined)?.family}'. Use raw, slicer, rans or isthmus.`,
       );
   }
 }
+
+const tooLarge = (count: number, limit: string) =>
+  new IsthmusError(
+    'TOO_LARGE',
+    `A tensor of ${count} elements is above the limit of ${limit}. Cut the model elsewhere.`,
+  );
