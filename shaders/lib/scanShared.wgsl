@@ -1,12 +1,17 @@
 // Exclusive prefix sums of 16 small counters over the invocations of a workgroup, in workgroup memory only: the
-// baseline that every WebGPU device runs. A file with the same two names may do it with subgroup operations.
+// baseline that every WebGPU device runs. scanSubgroup.wgsl has the same names and may take its place.
 // Raking (each invocation sums 8 rows of one column) needs three barriers where a butterfly needs sixteen.
 
-/** Row per invocation, 8 words of two 16-bit counters; after scanTile: the counters of all earlier invocations. */
+/** Row per place, 8 words of two 16-bit counters; after scanTile: the counters of all earlier places. */
 var<workgroup> wg_scan: array<u32, WORKGROUP * 8>;
 /** The counters of the whole workgroup, packed like a row. */
 var<workgroup> wg_sum: array<u32, 8>;
 var<workgroup> wg_part: array<u32, WORKGROUP>;
+
+/** The place of an invocation in the order of the scan: who has it takes the elements of that place. */
+fn scanPlace(lane: u32) -> u32 {
+  return lane;
+}
 
 /** Adds one to counter `which` (0…15) of four words of four 8-bit counters. */
 fn bump(packed: vec4<u32>, which: u32) -> vec4<u32> {

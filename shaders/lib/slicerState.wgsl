@@ -1,5 +1,5 @@
 // Everything the passes of the SLICER encoder share: sizes, the uniform, the state between passes, the bindings.
-// Group 0 belongs to the encoder and is made once per shape; group 1 is the feature, whose buffer the caller owns.
+// Group 0 belongs to the encoder and is made once per shape; group 1, the feature, is in feature.wgsl.
 
 /** Invocations per workgroup: the one tuning knob. A multiple of 32, at most 256. */
 override WORKGROUP: u32 = 256u;
@@ -29,8 +29,6 @@ const PHASE_SURVIVE = 1u;
 /** Second selection: block boundaries among the survivors, by magnitude. */
 const PHASE_SPLIT = 2u;
 
-const SIGN = 0x80000000u;
-const INFINITY_BITS = 0x7f800000u;
 const NOWHERE = 0xffffffffu;
 const FLAG_CONST = 1u;
 const FLAG_SANITISED = 2u;
@@ -128,7 +126,6 @@ struct Chosen {
 /** Fixed-point values of the survivors, grouped by block, rising index order within a block. */
 @group(0) @binding(5) var<storage, read_write> grouped: array<u32>;
 @group(0) @binding(6) var<storage, read_write> output: array<u32>;
-@group(1) @binding(0) var<storage, read> feature: array<u32>;
 
 fn tileSize() -> u32 {
   return WORKGROUP * ITEMS;

@@ -18,6 +18,7 @@ fn main(
   let last = max(wg_slots, 1u) - 1u;
   let lowest = select(wg_prefix[last], NOWHERE, wg_slots == 0u);
 
+  let place = scanPlace(lane);
   var negatives = 0u;
   var negativeTie = 0u;
   for (var tile = group.x; tile < params.tiles; tile += groups.x) {
@@ -27,7 +28,7 @@ fn main(
       if (i >= params.count) {
         break;
       }
-      let bits = sanitise(feature[params.first + i], survivor.limit);
+      let bits = sanitise(featureBits(i), survivor.limit);
       let key = rankKey(bits, i, survivor);
       if (key < lowest) {
         continue;
@@ -46,7 +47,7 @@ fn main(
       negatives |= select(0u, bits >> 31u, !isLastTie);
       negativeTie = max(negativeTie, select(0u, ~i, isLastTie && bits >= SIGN));
     }
-    scanTile(packed, lane);
+    scanTile(packed, place);
     if (lane < MAX_BLOCKS) {
       counts[tile * COUNT_ROW + lane] = summed(lane);
       counts[tile * COUNT_ROW + TIE_COLUMN + lane] = atomicExchange(&wg_ties[lane], 0u);

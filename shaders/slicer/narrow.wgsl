@@ -23,7 +23,7 @@ fn main(
   var pendingBin = 0u;
   var pending = 0u;
   for (var i = group.x * WORKGROUP + lane; i < params.count; i += groups.x * WORKGROUP) {
-    let key = rankKey(sanitise(feature[params.first + i], survivor.limit), i, survivor);
+    let key = rankKey(sanitise(featureBits(i), survivor.limit), i, survivor);
     let prefix = key >> (below + 10u);
     let slot = entriesAbove(prefix);
     if (key == 0u || wg_prefix[slot] != prefix) {

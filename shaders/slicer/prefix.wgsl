@@ -65,7 +65,7 @@ fn findCuts(lane: u32, survivor: Chosen) {
   var found = 0u;
   if (isSplit) {
     for (var i = start; i < end; i++) {
-      let bits = sanitise(feature[params.first + i], survivor.limit);
+      let bits = sanitise(featureBits(i), survivor.limit);
       found += select(0u, 1u, rankKey(bits, i, survivor) == value);
     }
   }
@@ -82,7 +82,7 @@ fn findCuts(lane: u32, survivor: Chosen) {
   if (isSplit && before < wanted && before + found >= wanted) {
     var seen = before;
     for (var i = start; i < end && seen < wanted; i++) {
-      let bits = sanitise(feature[params.first + i], survivor.limit);
+      let bits = sanitise(featureBits(i), survivor.limit);
       if (rankKey(bits, i, survivor) == value) {
         seen++;
         wg_cut[rank] = i + 1u;

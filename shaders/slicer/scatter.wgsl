@@ -40,17 +40,18 @@ fn main(
   let perBlock = selection.perBlock;
   let exponent = selection.exponent;
   let writesBitmap = positionsMode(survivors) == 0u;
-  let row = lane * 8u;
+  let place = scanPlace(lane);
+  let row = place * 8u;
 
   for (var tile = group.x; tile < params.tiles; tile += groups.x) {
     if (lane < MAX_BLOCKS) {
       wg_base[lane] = select(0u, counts[tile * COUNT_ROW + OFFSET_COLUMN + lane], lane < ranks);
     }
-    let start = tile * tileSize() + lane * ITEMS;
+    let start = tile * tileSize() + place * ITEMS;
     var mask = 0u;
     var packed = vec4<u32>(0u);
     for (var k = 0u; k < ITEMS && start + k < params.count && ranks > 0u; k++) {
-      let bits = sanitise(feature[params.first + start + k], survivor.limit);
+      let bits = sanitise(featureBits(start + k), survivor.limit);
       let key = rankKey(bits, start + k, survivor);
       if (key > 0u && !isBeyond(key, start + k, last)) {
         mask |= 1u << k;
@@ -60,7 +61,7 @@ fn main(
     if (writesBitmap && start < params.count) {
       output[HEADER_WORDS + start / ITEMS] = mask;
     }
-    scanTile(packed, lane);
+    scanTile(packed, place);
 
     var rank = 0u;
     for (var block = 0u; block < MAX_BLOCKS; block++) {
@@ -68,12 +69,12 @@ fn main(
     }
     for (; mask > 0u; mask &= mask - 1u) {
       let i = start + countTrailingZeros(mask);
-      let bits = sanitise(feature[params.first + i], survivor.limit);
+      let bits = sanitise(featureBits(i), survivor.limit);
       let block = blockOf(rankKey(bits, i, survivor), i);
-      let place = block * perBlock + wg_base[block] + scanned(row, block);
+      let slot = block * perBlock + wg_base[block] + scanned(row, block);
       wg_scan[row + (block >> 1u)] += 1u << ((block & 1u) * 16u);
       let fixed = fixedPoint(bits & ~SIGN, exponent);
-      grouped[place] = fixed;
+      grouped[slot] = fixed;
       tags[rank] = i | (block << 24u) | ((bits >> 31u) << 28u);
       rank++;
       if (params.integerMode == 1u) {

@@ -25,7 +25,7 @@ fn main(
   var minus = 0u;
   var nans = 0u;
   for (var i = group.x * WORKGROUP + lane; i < params.count; i += groups.x * WORKGROUP) {
-    var bits = feature[params.first + i];
+    var bits = featureBits(i);
     if (isSplit) {
       bits = sanitise(bits, survivor.limit);
     }

@@ -81,7 +81,7 @@ class BrowserRuntime implements HeadRuntime {
     this.#next(async () => {
       const manifest = this.#model();
       const index = cutIndex(manifest, cut);
-      const params = resolveCodec(codec);
+      const params = await this.#engines.complete(resolveCodec(codec), index);
       return this.#open(input, async (engineInput, opening) => {
         const { tensors, timings } = await this.#engines.run(index, (e) =>
           e.head(engineInput, index, params),

@@ -1,12 +1,14 @@
 // EngineKeeper: owns the current engine. Brings segments into it, replaces it when the GPU device is lost and then runs
 // the interrupted work again, and goes over to WebAssembly where `auto` allows it. One call at a time (the runtime queues).
 import { abortError } from '../abort.ts';
+import type { CodecParams } from '../codec/params.ts';
 import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { type GpuHandle, requestGpu } from './device.ts';
 import type { Engine } from './engine.ts';
 import { createGpuEngine } from './gpuEngine.ts';
 import { type DeviceWish, openEngine, withoutGpu } from './openEngine.ts';
+import { Profiles } from './profiles.ts';
 import type { DeviceReport, LoadOptions, Progress } from './runtime.ts';
 import { ModelStore } from './store/modelStore.ts';
 import { createSafeStore } from './store/safeStore.ts';
@@ -25,6 +27,7 @@ export class EngineKeeper {
   readonly #store: ModelStore;
   readonly #choices = createSafeStore('isthmus-choices');
   readonly #aborting = new AbortController();
+  readonly #profiles = new Profiles((file) => this.#store.get(file, undefined, this.#aborting.signal));
   /** The device asked for at the start, until an engine owns it. */
   #gpu: GpuHandle | IsthmusError | undefined;
   #load: LoadOptions | undefined;
@@ -47,6 +50,11 @@ export class EngineKeeper {
       this.#engine = undefined;
     }
     this.#load = load;
+  }
+
+  /** `codec` with the calibrated profile of the cut, where there is one. */
+  complete(codec: CodecParams, cut: number): Promise<CodecParams> {
+    return this.#profiles.complete(codec, this.#load!, cut);
   }
 
   /**
@@ -118,7 +126,7 @@ export class EngineKeeper {
     const gpu = losses > 1 ? lost : await this.#freshGpu();
     if (!(gpu instanceof IsthmusError)) {
       const { kind, adapter, software, ...extras } = engine.report;
-      this.#engine = createGpuEngine(this.#manifest(), gpu, extras);
+      this.#engine = createGpuEngine(this.#manifest(), gpu, extras, this.#choices);
     } else if (this.#wish === 'auto') {
       this.#engine = await withoutGpu(engine, this.#manifest(), gpu);
     } else throw lost;

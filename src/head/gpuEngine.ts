@@ -2,6 +2,7 @@
 // Stage times are observed, never waited for: see `observe`.
 import * as ort from 'onnxruntime-web/webgpu';
 import { encodeTensor } from '../codec/cpu/encode.ts';
+import { autotune, recallTuning, type TuningStore } from '../codec/gpu/autotune.ts';
 import { GpuEncoder, type GpuFeature } from '../codec/gpu/encoder.ts';
 import type { CodecParams, EncodedTensor } from '../codec/params.ts';
 import type { Manifest, Preprocess } from '../model/manifest.ts';
@@ -11,6 +12,7 @@ import type { Engine, EngineInput } from './engine.ts';
 import { medianOfRuns, zeroInputs } from './measure.ts';
 import { inferenceError } from './ortEnvironment.ts';
 import { GpuPreprocessor } from './preprocessGpu.ts';
+import { Quiet } from './quiet.ts';
 import type { DeviceReport, StageTimes } from './runtime.ts';
 import { type ChainResult, fromOrt, SegmentChain, toOrt } from './segments.ts';
 
@@ -30,19 +32,43 @@ function observe(queue: GPUQueue): () => number {
   return () => at ?? performance.now();
 }
 
-/** @param extras `measured` of the report */
+/** How long the first pipelines wait for a remembered tuning; one that comes later is set in the first quiet moment. */
+const RECALL_MS = 250;
+
+/**
+ * @param extras `measured` of the report
+ * @param store where tunings of the encoder are kept between visits; by default only as long as the worker lives
+ */
 export function createGpuEngine(
   manifest: Manifest,
   gpu: GpuHandle,
   extras: Partial<DeviceReport> = {},
+  store?: TuningStore,
 ): Engine {
   const { device } = gpu;
   const chain = new SegmentChain(manifest, device);
   const outputNames = manifest.outputs.map((o) => o.name);
   const report: DeviceReport = { kind: 'webgpu', ...gpu.report, ...extras };
   let preprocessor: Promise<GpuPreprocessor> | undefined;
-  const encoder = GpuEncoder.create(device); // compiles while the model downloads
+  const recalled = Promise.race([
+    recallTuning(device, store),
+    new Promise<undefined>((resolve) => setTimeout(resolve, RECALL_MS)),
+  ]);
+  const encoder = recalled.then((known) => GpuEncoder.create(device, known)); // compiles while the model downloads
   encoder.catch(() => undefined); // told at the first encode
+  const quiet = new Quiet();
+  const closing = new AbortController();
+  // On a software adapter the tuning is known, and measuring would take the page's own CPU.
+  if (!gpu.report.software) void tuneWhenQuiet().catch(() => undefined); // the default works too
+
+  /** Looks for a faster way to encode when the first answer is out and nobody waits for another. */
+  async function tuneWhenQuiet(): Promise<void> {
+    const { signal } = closing;
+    const idle = () => quiet.wait(signal);
+    await idle();
+    const { tuning } = await autotune(device, { idle, signal, ...(store && { store }) });
+    if (!signal.aborted) (await encoder).tuning = tuning;
+  }
 
   /** A command that the GPU refused leaves old bytes in a buffer and looks like success; so it is remembered. */
   let refused: string | undefined;
@@ -135,7 +161,9 @@ export function createGpuEngine(
     },
     async head(input, cut, codec) {
       const names = cutNames(cut);
-      const { value, timings } = await run(input, cut, names, (result) => encode(result, names, codec));
+      const { value, timings } = await quiet.during(() =>
+        run(input, cut, names, (result) => encode(result, names, codec)),
+      );
       return { tensors: value, timings };
     },
     async local(input) {
@@ -156,6 +184,7 @@ export function createGpuEngine(
       });
     },
     async close() {
+      closing.abort();
       await chain.release();
       await preprocessor?.then(
         (p) => p.destroy(),

@@ -15,6 +15,7 @@ export type DeviceWish = 'auto' | 'webgpu' | 'wasm';
 /**
  * @param gpu the device, or why there is none
  * @param firstSegment bytes of segment 0, for measuring
+ * @param store keeps what was measured, the device's choice and the encoder's tuning, for the next visit
  * @throws IsthmusError WEBGPU_UNAVAILABLE when WebGPU is forced, INFERENCE_FAILED when nothing runs segment 0
  */
 export async function openEngine(
@@ -29,11 +30,11 @@ export async function openEngine(
     if (wish === 'webgpu') throw gpu;
     return createWasmEngine(manifest, { note: gpu.message });
   }
-  if (wish === 'webgpu') return createGpuEngine(manifest, gpu);
+  if (wish === 'webgpu') return createGpuEngine(manifest, gpu, {}, store);
 
   const { adapter } = gpu.report;
   const known = await recallChoice(store, adapter, manifest);
-  if (known) return pick(known, gpu, manifest);
+  if (known) return pick(known, gpu, manifest, store);
 
   const onWasm = createWasmEngine(manifest);
   let wasm: number;
@@ -41,9 +42,9 @@ export async function openEngine(
     wasm = await time(onWasm, firstSegment);
   } catch (thrown) {
     await onWasm.close();
-    return onlyGpu(createGpuEngine(manifest, gpu), firstSegment, thrown);
+    return onlyGpu(createGpuEngine(manifest, gpu, {}, store), firstSegment, thrown);
   }
-  const onGpu = createGpuEngine(manifest, gpu);
+  const onGpu = createGpuEngine(manifest, gpu, {}, store);
   let webgpu: number;
   try {
     webgpu = await time(onGpu, firstSegment);
@@ -79,9 +80,9 @@ export async function withoutGpu(failed: Engine, manifest: Manifest, reason: unk
   return createWasmEngine(manifest, { note: `WebGPU was given up: ${why}` });
 }
 
-function pick(choice: DeviceChoice, gpu: GpuHandle, manifest: Manifest): Engine {
+function pick(choice: DeviceChoice, gpu: GpuHandle, manifest: Manifest, store: SafeStore): Engine {
   const extras = explain(choice, gpu.report.adapter);
-  if (choice.kind === 'webgpu') return createGpuEngine(manifest, gpu, extras);
+  if (choice.kind === 'webgpu') return createGpuEngine(manifest, gpu, extras, store);
   gpu.device.destroy();
   return createWasmEngine(manifest, extras);
 }

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PRESETS, planSlicer, type SlicerParams } from '../params.ts';
 import { encodeSlicer } from '../reference/encodeSlicer.ts';
+import { toFloat32 } from '../reference/float16.ts';
 import { randomBits } from '../reference/vectors.ts';
 import { GpuEncoder } from './encoder.ts';
 import { expectSame, requestDevice, upload } from './gpuTesting.fixture.ts';
@@ -48,8 +49,8 @@ describe('frames', () => {
     expect(new BigInt64Array(tensors[1]!.payload.buffer as ArrayBuffer)).toEqual(ints);
     expect(tensors[2]).toMatchObject({ family: 'slicer', flags: 1, params: new Uint8Array(4) });
     expect(tensors[4]!.payload).toEqual(bools);
-    expect(new Uint16Array(tensors[5]!.payload.buffer as ArrayBuffer)).toEqual(halves);
-    expect(encoder.lastFrame).toMatchObject({ dispatches: 14, submits: 1, maps: 1 });
+    expectSame(tensors[5], { ...reference(toFloat32(halves)), dtype: 'float16', shape: [3, 3] }, 'halves');
+    expect(encoder.lastFrame).toMatchObject({ dispatches: 21, submits: 1, maps: 1 });
   });
 
   test('family raw is lossless and dispatches nothing', async () => {
@@ -59,6 +60,15 @@ describe('frames', () => {
     expect(tensor).toMatchObject({ family: 'raw', dtype: 'float32', shape: [7, 11, 13], flags: 0 });
     expect(tensor!.payload).toEqual(new Uint8Array(data.buffer));
     expect(encoder.lastFrame).toMatchObject({ dispatches: 0, submits: 1, maps: 1 });
+  });
+
+  test('a codec for each feature: one submit, one map', async () => {
+    const [a, b] = [noise(3000, 15), noise(200, 16)];
+    const features = [upload(device, a), upload(device, b)];
+    const [first, second] = await encoder.encode(features, [PRESETS['slicer-small'], PRESETS.raw]);
+    expectSame(first, reference(a, PRESETS['slicer-small']), 'first');
+    expect(second).toMatchObject({ family: 'raw', payload: new Uint8Array(b.buffer) });
+    expect(encoder.lastFrame).toMatchObject({ dispatches: 7, submits: 1, maps: 1 });
   });
 
   test('nothing to encode costs nothing', async () => {
@@ -145,6 +155,14 @@ describe('refusals', () => {
     const data = noise(64, 10);
     const [tensor] = await encoder.encode([upload(device, data)], PRESETS.slicer);
     expectSame(tensor, reference(data), 'after refusals');
+  });
+
+  test('a family that the GPU does not have, or another number of codecs than features', async () => {
+    const feature = upload(device, noise(64, 14));
+    const unknown = encoder.encode([feature], { family: 'zip' } as never);
+    await expect(unknown).rejects.toMatchObject({ code: 'CODEC_INVALID' });
+    const tooFew = encoder.encode([feature, feature], [PRESETS.raw]);
+    await expect(tooFew).rejects.toMatchObject({ code: 'CODEC_INVALID' });
   });
 
   test('bad parameters', async () => {

@@ -1,60 +1,42 @@
-// FramePlan: where everything of one frame lies on the GPU, worked out from shapes and parameters alone, so that it
-// can be kept while shapes repeat. Pure arithmetic; it touches no GPU object.
+// FramePlan: where everything of one frame lies on the GPU, worked out from what the families ask for, so that it can be
+// kept while shapes repeat. Pure arithmetic; it touches no GPU object.
 import { IsthmusError } from '../../errors.ts';
-import { bytesPerElement, type DType, elementCount } from '../../tensor.ts';
-import { type CodecParams, planSlicer, type SlicerPlan, survivorLimit } from '../params.ts';
-import type { PhaseName, STORAGE_BINDINGS } from './passes.ts';
+import type { DType } from '../../tensor.ts';
+import type { CodecParams, EncodedTensor } from '../params.ts';
+import { planTensor } from './families.ts';
+import type { FeatureSpec, Region, TensorPlan, Work } from './family.ts';
+import type { Tuning } from './tuning.ts';
 
-/** Bytes of `Selection` and `Chosen` in slicerState.wgsl; WebGPU itself refuses a binding that is too small. */
-const SELECTION_BYTES = 156_812;
-const CHOSEN_BYTES = 24;
-const COUNT_ROW_BYTES = 48 * 4;
-/** Words before the payload: HEADER_WORDS in slicerState.wgsl. */
-export const HEADER_WORDS = 40;
-export const UNIFORM_WORDS = 12;
 /** Offset alignment of bindings: the default limit, which every device meets. */
 export const ALIGNMENT = 256;
-const MAX_ELEMENTS = 2 ** 24;
 
-/** A byte range of the arena. */
-interface Range {
+/** A byte range. */
+export interface Range {
   offset: number;
   size: number;
 }
 
-type StorageName = (typeof STORAGE_BINDINGS)[number];
-
-/** One selection: its uniform (without the feature's offset) and its storage. */
-export interface Phase {
-  name: PhaseName;
-  uniform: Uint32Array;
-  ranges: Record<StorageName, Range>;
+/** One tensor's work with its ranges put into the arena; outputs lie at the same place in the readback buffer. */
+export interface Placed<P extends Work> {
+  plan: P;
+  ranges: ReadonlyMap<string, Range>;
 }
 
-export interface TensorPlan {
-  dtype: DType;
-  shape: readonly number[];
-  count: number;
-  byteLength: number;
-  /** slicer: by the passes; copy: as it is; none: no element, nothing to read. */
-  kind: 'slicer' | 'copy' | 'none';
-  family: 'slicer' | 'raw';
-  tiles: number;
-  /** Upper bound of survivors. */
-  limit: number;
-  /** One selection, or two when signs compete differently; the last one packs. */
-  phases: Phase[];
-  /** Where its bytes lie in the readback buffer. */
-  readback: Range;
+export interface PlacedTensor extends Placed<TensorPlan> {
+  feature: FeatureSpec;
+  /** Where the feature itself is copied to in the readback buffer. */
+  copy: Range | undefined;
 }
 
-export interface FramePlan {
-  tensors: TensorPlan[];
-  strict: boolean;
-  /** The arena holds outputs from byte 0 (copied to the start of the readback buffer), then the zeroed part, then the rest. */
+/** Outputs fill the arena from byte 0 and are copied in one go; what must be zero follows in one piece, some of it outputs. */
+export interface ArenaPlan<T extends Placed<Work> = Placed<Work>> {
+  tensors: readonly T[];
   outputBytes: number;
   zeroed: Range;
   arenaBytes: number;
+}
+
+export interface FramePlan extends ArenaPlan<PlacedTensor> {
   readbackBytes: number;
 }
 
@@ -64,109 +46,98 @@ interface DeviceLimits {
   maxStorageBufferBindingSize: number;
 }
 
-const align = (bytes: number) => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-const words = (bits: number) => Math.ceil(bits / 32);
+/** The order in the arena, so that outputs are one range and zeroed regions are another that may overlap it. */
+const placeOf = ({ output, zeroed }: Region) => (output ? (zeroed ? 1 : 0) : zeroed ? 2 : 3);
 
-/** Payload bytes that `count` elements with at most `limit` survivors cannot exceed, header included. */
-export function outputBound(count: number, limit: number, blocks: number): number {
-  const idBits = Math.log2(blocks);
-  const codes = words(limit * 8) + blocks;
-  return 4 * (HEADER_WORDS + words(count) + words(limit * idBits) + words(limit) + codes);
-}
+/** Hands out aligned ranges one after the other. */
+class Cursor {
+  at: number;
 
-function uniform({ count, limit, tiles }: TensorPlan, plan: SlicerPlan, phase: PhaseName): Uint32Array {
-  const ranks = phase === 'survive' ? 1 : plan.blocks;
-  const integerMode = plan.mode === 'integer' ? 1 : 0;
-  const indexBits = Math.max(1, Math.ceil(Math.log2(count)));
-  const first = 0; // set per frame: the feature's buffer may change
-  return Uint32Array.of(
-    count,
-    first,
-    limit,
-    plan.blocks,
-    ranks,
-    plan.asymmetryQ8,
-    integerMode,
-    plan.budgetQ16,
-    indexBits,
-    Math.log2(plan.blocks),
-    tiles,
-  );
+  constructor(at: number) {
+    this.at = at;
+  }
+
+  take(size: number): Range {
+    const range = { offset: this.at, size };
+    this.at = Math.ceil((range.offset + size) / ALIGNMENT) * ALIGNMENT;
+    return range;
+  }
 }
 
 /**
- * Lays out a frame for passes that take `tile` elements at a time.
+ * Lays out a frame.
  *
+ * @param params one per feature
  * @throws IsthmusError TOO_LARGE when the device could not hold it, CODEC_INVALID, INPUT_INVALID
  */
 export function planFrame(
   features: readonly { shape: readonly number[]; dtype: DType }[],
-  params: CodecParams,
+  params: readonly CodecParams[],
   limits: DeviceLimits,
-  tile: number,
+  tuning: Tuning,
 ): FramePlan {
-  const slicer = params.family === 'slicer' ? planSlicer(params) : undefined;
-  const take = (cursor: { at: number }, size: number): Range => {
-    const range = { offset: cursor.at, size };
-    cursor.at = align(cursor.at + size);
-    return range;
-  };
-  const arena = { at: 0 };
-  const tensors = features.map(({ shape, dtype }): TensorPlan => {
-    const count = elementCount(shape);
-    const byteLength = count * bytesPerElement(dtype);
-    const isSlicer = slicer !== undefined && dtype === 'float32';
-    if (isSlicer && count > MAX_ELEMENTS) throw tooLarge(`A feature of ${count} elements is above 2^24`);
-    if (byteLength > limits.maxStorageBufferBindingSize)
-      throw tooLarge(`A feature of ${byteLength} bytes is more than this GPU can bind`);
-    const limit = isSlicer ? survivorLimit(count, slicer.keepQ16) : 0;
-    const family = isSlicer ? 'slicer' : 'raw';
-    const kind = count === 0 ? 'none' : isSlicer ? 'slicer' : 'copy';
-    const tiles = Math.ceil(count / tile);
-    const readback =
-      kind === 'slicer' ? take(arena, outputBound(count, limit, slicer!.blocks)) : { offset: 0, size: 0 };
-    return { dtype, shape, count, byteLength, kind, family, tiles, limit, phases: [], readback };
+  const planned = features.map((feature, i) => planTensor(feature, params[i]!, tuning));
+  const arena = placeWork(
+    planned.map(({ plan }) => plan),
+    limits,
+  );
+  const readback = new Cursor(arena.outputBytes);
+  const tensors = arena.tensors.map((tensor, i) => {
+    const { feature } = planned[i]!;
+    checkBinding('A feature', feature.byteLength, limits);
+    const copied = Math.ceil(feature.byteLength / 4) * 4;
+    return { ...tensor, feature, copy: tensor.plan.copiesFeature ? readback.take(copied) : undefined };
   });
-  const outputBytes = arena.at;
+  checkSize(readback.at, limits);
+  return { ...arena, tensors, readbackBytes: readback.at };
+}
 
-  const phaseNames: PhaseName[] = slicer?.asymmetryQ8 === 256 ? ['only'] : ['survive', 'split'];
-  // Selection states first: they are zeroed in one go.
-  const states = tensors.map((t) => {
-    if (t.kind !== 'slicer') return [];
-    const chosen = take(arena, CHOSEN_BYTES);
-    return phaseNames.map((name) => ({ name, chosen, selection: take(arena, SELECTION_BYTES) }));
+/**
+ * Puts the ranges of all tensors into one arena.
+ *
+ * @throws IsthmusError TOO_LARGE when the device could not hold it
+ */
+export function placeWork<P extends Work>(works: readonly P[], limits: DeviceLimits): ArenaPlan<Placed<P>> {
+  const tensors = works.map((plan) => ({ plan, ranges: new Map<string, Range>() }));
+  const arena = new Cursor(0);
+  const ends = [0, 1, 2, 3].map((place) => {
+    for (const { plan, ranges } of tensors)
+      for (const [name, region] of Object.entries(plan.regions)) {
+        if (placeOf(region) !== place) continue;
+        const size = Math.max(4, Math.ceil(region.bytes / 4) * 4);
+        checkBinding('A part of a frame', size, limits);
+        ranges.set(name, arena.take(size));
+      }
+    return arena.at;
   });
-  const zeroed = { offset: outputBytes, size: arena.at - outputBytes };
-  tensors.forEach((t, i) => {
-    if (t.kind !== 'slicer') return;
-    const shared = {
-      counts: take(arena, t.tiles * COUNT_ROW_BYTES),
-      tags: take(arena, Math.max(4, t.limit * 4)),
-      grouped: take(arena, Math.max(4, t.limit * 4)),
-      output: t.readback,
-    };
-    t.phases = states[i]!.map(({ name, chosen, selection }) => ({
-      name,
-      uniform: uniform(t, slicer!, name),
-      ranges: { ...shared, chosen, selection },
-    }));
-  });
-
-  const readback = { at: outputBytes };
-  for (const t of tensors)
-    if (t.kind === 'copy') t.readback = take(readback, Math.ceil(t.byteLength / 4) * 4);
-  if (Math.max(arena.at, readback.at) > limits.maxBufferSize)
-    throw tooLarge(
-      `A frame that needs ${Math.max(arena.at, readback.at)} bytes is more than this GPU can hold`,
-    );
+  checkSize(arena.at, limits);
   return {
     tensors,
-    strict: slicer?.strict ?? false,
-    outputBytes,
-    zeroed,
+    outputBytes: ends[1]!,
+    zeroed: { offset: ends[0]!, size: ends[2]! - ends[0]! },
     arenaBytes: arena.at,
-    readbackBytes: readback.at,
   };
+}
+
+/** Reads a frame from its mapped bytes. Nothing of them is kept. */
+export function readFrame({ tensors }: FramePlan, mapped: ArrayBuffer): EncodedTensor[] {
+  return tensors.map(({ plan, ranges, copy }) =>
+    plan.read((name) => {
+      const range = name === 'feature' && copy ? copy : ranges.get(name)!;
+      return new Uint8Array(mapped, range.offset, range.size);
+    }),
+  );
+}
+
+/** @throws IsthmusError TOO_LARGE */
+export function checkBinding(what: string, bytes: number, limits: DeviceLimits): void {
+  if (bytes > limits.maxStorageBufferBindingSize)
+    throw tooLarge(`${what} of ${bytes} bytes is more than this GPU can bind`);
+}
+
+function checkSize(bytes: number, limits: DeviceLimits): void {
+  if (bytes > limits.maxBufferSize)
+    throw tooLarge(`A frame that needs ${bytes} bytes is more than this GPU can hold`);
 }
 
 function tooLarge(what: string): IsthmusError {

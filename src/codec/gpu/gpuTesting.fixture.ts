@@ -5,13 +5,13 @@ import type { DType, TensorData } from '../../tensor.ts';
 import type { CodecParams, EncodedTensor, SlicerPlan } from '../params.ts';
 import type { GpuFeature } from './encoder.ts';
 
-export async function requestDevice(): Promise<GPUDevice> {
+export async function requestDevice(requiredFeatures: GPUFeatureName[] = []): Promise<GPUDevice> {
   const adapter = await navigator.gpu?.requestAdapter();
   if (!adapter)
     throw new Error(
       'These tests need a WebGPU adapter and this browser offers none; see scripts/chromium.ts.',
     );
-  return adapter.requestDevice();
+  return adapter.requestDevice({ requiredFeatures });
 }
 
 /** Uploads `data` behind `lead` bytes of something else, into a buffer rounded up as onnxruntime does. */

@@ -1,16 +1,17 @@
 // Why the GPU encoder says no: checks of what the caller passes, and the words for what the device reports.
 import { IsthmusError } from '../../errors.ts';
-import type { TensorPlan } from './framePlan.ts';
+import type { PlacedTensor } from './framePlan.ts';
 
 /** Refuses what WebGPU would only report later, or not at all. */
 export function checkFeature(
   { buffer, offset = 0 }: { buffer: GPUBuffer; offset?: number },
-  { kind, byteLength }: TensorPlan,
+  { feature: { byteLength }, plan }: PlacedTensor,
 ): void {
-  if (kind === 'none') return;
-  const usage = kind === 'copy' ? GPUBufferUsage.COPY_SRC : GPUBufferUsage.STORAGE;
-  if (!(buffer.usage & usage))
-    throw bad(`lies in a buffer without ${kind === 'copy' ? 'COPY_SRC' : 'STORAGE'} usage`);
+  if (byteLength === 0) return;
+  if (plan.copiesFeature && !(buffer.usage & GPUBufferUsage.COPY_SRC))
+    throw bad('lies in a buffer without COPY_SRC usage');
+  if (plan.stages.length > 0 && !(buffer.usage & GPUBufferUsage.STORAGE))
+    throw bad('lies in a buffer without STORAGE usage');
   if (!Number.isInteger(offset) || offset < 0 || offset % 4 !== 0)
     throw bad(`starts at byte ${offset}, which is not a multiple of 4`);
   if (offset + Math.ceil(byteLength / 4) * 4 > buffer.size)

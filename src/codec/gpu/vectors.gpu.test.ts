@@ -1,21 +1,23 @@
-// GPU bytes equal reference bytes: every vector, and features like those of real networks, with both tunings.
+// GPU bytes equal reference bytes: every vector, and features like those of real networks, with several tunings.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { PRESETS, planSlicer, type SlicerParams } from '../params.ts';
 import { encodeSlicer } from '../reference/encodeSlicer.ts';
 import { randomBits, VECTORS } from '../reference/vectors.ts';
 import { GpuEncoder } from './encoder.ts';
 import { expectSame, paramsOf, requestDevice, upload } from './gpuTesting.fixture.ts';
-import { HARDWARE, SOFTWARE } from './passes.ts';
+import { HARDWARE, SOFTWARE } from './tuning.ts';
 
 let device: GPUDevice;
 beforeAll(async () => {
-  device = await requestDevice();
+  device = await requestDevice(['subgroups']); // SwiftShader has them, of size 4
 });
 afterAll(() => device.destroy());
 
 describe.each([
   { name: 'hardware', tuning: HARDWARE },
   { name: 'software', tuning: SOFTWARE },
+  { name: 'hardware, subgroups', tuning: { ...HARDWARE, scan: 'subgroup' } as const },
+  { name: 'smallest workgroup, subgroups', tuning: { ...SOFTWARE, scan: 'subgroup' } as const },
 ])('with the $name tuning', ({ tuning }) => {
   let encoder: GpuEncoder;
   beforeAll(async () => {

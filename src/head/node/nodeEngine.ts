@@ -2,7 +2,7 @@
 // (nodeWorker.ts), because onnxruntime-node blocks the thread it runs on; it knows no threads and no links.
 import type { InferenceSession } from 'onnxruntime-node';
 import { encodeTensor } from '../../codec/cpu/encode.ts';
-import type { CodecParams, EncodedTensor } from '../../codec/params.ts';
+import { type CodecParams, type EncodedTensor, resolveCodec } from '../../codec/params.ts';
 import { IsthmusError } from '../../errors.ts';
 import { preprocessImage, resizeToCrop } from '../../image/preprocess.ts';
 import { type Manifest, modelTag } from '../../model/manifest.ts';
@@ -11,6 +11,7 @@ import { INPUT_CUT } from '../../wire/layout.ts';
 import { writeFrame } from '../../wire/writeFrame.ts';
 import { checkTensors, preprocessOf } from '../checkInput.ts';
 import { gzipFp16Bytes } from '../gzipFp16.ts';
+import { Profiles } from '../profiles.ts';
 import type { HeadResult, LoadOptions, LocalResult, Pixels, Progress, RuntimeInput } from '../runtime.ts';
 import { decodeImage, encodeImage, warmUpImages } from './nodeImage.ts';
 import { nodeModelStore } from './nodeStore.ts';
@@ -24,6 +25,8 @@ export class NodeEngine {
   #sessions: InferenceSession[] = [];
   #loading: Promise<unknown> = Promise.resolve();
   readonly #store = nodeModelStore();
+  readonly #profiles = new Profiles((file) => this.#store.get(file));
+  #source: LoadOptions | undefined;
 
   /** Downloads and compiles segments that are not there yet; another manifest starts anew. */
   load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
@@ -35,6 +38,7 @@ export class NodeEngine {
   async #load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
     const { artifacts, token, manifest } = options;
     if (this.#manifest?.id !== manifest.id) await this.close();
+    this.#source = options;
     this.#manifest = manifest; // labels and preprocessing may change under one id
     if (manifest.preprocess) warmUpImages();
     const first = this.#sessions.length;
@@ -58,13 +62,14 @@ export class NodeEngine {
 
   async head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult> {
     const manifest = this.#known();
+    const params = await this.#profiles.complete(resolveCodec(codec), this.#source!, cut);
     const clock = stopwatch();
     const tensors = await this.#inputs(input);
     const preprocess = clock();
     const feature = await this.#chain(tensors, cut);
     const head = clock();
     const parts = manifest.cuts[cut]!.tensors.map(({ name }) => pick(feature, name));
-    const encoded = parts.map((t) => encodeTensor(t, codec));
+    const encoded = parts.map((t) => encodeTensor(t, params));
     const frame = this.#frame(cut, encoded);
     const rawBytes = parts.reduce((sum, t) => sum + t.data.byteLength, 0);
     return { frame, timings: { preprocess, head, encode: clock() }, rawBytes };
@@ -207,8 +212,12 @@ function pick(tensors: Tensors, name: string): Tensor {
   throw new IsthmusError('INPUT_INVALID', `The tensor '${name}' is missing.`);
 }
 
-const toOrt = (ort: Ort, t: Tensor): OrtTensor =>
-  new ort.Tensor(t.dtype, t.data as Float32Array, t.shape as number[]);
+/** Where the platform has Float16Array, onnxruntime-node 1.30 wraps halves in it and then cannot read them itself. */
+function toOrt(ort: Ort, { dtype, data, shape }: Tensor): OrtTensor {
+  if (dtype !== 'float16') return new ort.Tensor(dtype, data as Float32Array, shape as number[]);
+  const patterns = new ort.Tensor('uint16', data as Uint16Array, shape as number[]);
+  return Object.defineProperty(patterns, 'type', { value: dtype }) as unknown as OrtTensor;
+}
 
 /** float16 arrives as Float16Array where the engine has one; inside Isthmus it is bits. */
 function fromOrt(t: OrtTensor): Tensor {

@@ -1,0 +1,2 @@
+// First in every module that holds scanSubgroup.wgsl: WGSL wants extensions named before anything else.
+enable subgroups;
