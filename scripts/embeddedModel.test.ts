@@ -1,9 +1,10 @@
-// models/neck10 is made from training/neck10.onnx by `npm run model`; this holds the two together.
+// models/neck10 is made from training/neck10.onnx by `npm run model` and then calibrated; this holds the two together.
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { partition } from '../src/model/index.ts';
 import { parseManifest, sha256Hex } from '../src/model/manifest.ts';
+import { readCutProfile, readManifest } from '../src/model/node/modelFolder.ts';
 import { root } from './run.ts';
 
 const served = join(root, 'models/neck10');
@@ -17,7 +18,17 @@ test('the served model is the trained model, split again', async () => {
     preprocess: (await json(join(root, 'training/preprocess.json'))) as object,
     labels: (await json(join(root, 'training/labels.json'))) as string[],
   });
-  expect(manifest).toEqual(again);
+  const cuts = manifest.cuts.map(({ profile: _, calibration: __, ...cut }) => cut);
+  expect({ ...manifest, cuts }).toEqual(again);
+});
+
+test('every cut has a profile that fits it, and figures of what it costs', async () => {
+  const manifest = await readManifest(served);
+  for (const cut of manifest.cuts) {
+    const profile = await readCutProfile(served, cut);
+    expect(profile?.channels).toBe(cut.tensors[0]!.shape[1]);
+    expect(cut.calibration).toMatchObject({ local: { bytes: 0 }, isthmus: { images: 160 } });
+  }
 });
 
 test('its files are what the manifest says, and small', async () => {

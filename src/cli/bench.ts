@@ -1,7 +1,10 @@
 // `isthmus bench …`: hangs the programs of bench/ under the command line. Each prints one table and can write JSON.
 import type { Command } from 'commander';
+import { benchCodec } from '../../bench/codec.ts';
 import { benchE2e } from '../../bench/e2e.ts';
 import { benchPartition } from '../../bench/partition.ts';
+import { benchRans } from '../../bench/rans.ts';
+import { benchRd } from '../../bench/rd.ts';
 
 export function registerBench(program: Command): void {
   const bench = program
@@ -26,6 +29,26 @@ export function registerBench(program: Command): void {
     )
     .option('--images <N>', 'images per model', (n) => Number.parseInt(n, 10))
     .action(benchE2e);
+  add(
+    'codec',
+    'every codec family per size: times on CPU and GPU beside a copy, bytes beside entropy and gzip',
+  )
+    .option(
+      '--device <NAME>',
+      'for the GPU rows: swiftshader, gpu (the machine’s own) or none',
+      'swiftshader',
+    )
+    .action(benchCodec);
+  add('rd', 'rate and accuracy: every codec at every cut beside JPEG and WebP upload, on real pictures')
+    .option('--images <N>', 'images per model', (n) => Number.parseInt(n, 10))
+    .option('--models <NAMES>', 'only these, separated by commas')
+    .option('--profiles <DIR>', 'folder of calibrated model folders; what is missing there is made there')
+    .option('--plots <DIR>', 'write rd-<model>.svg there')
+    .action(benchRd);
+  add(
+    'rans',
+    'the rans family on one thread: width of the matrix beside the best one, entropy, speed',
+  ).action(benchRans);
   add('partition', 'every possible cut of every model: chained segments against the whole model').action(
     benchPartition,
   );

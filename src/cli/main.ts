@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { IsthmusError } from '../errors.ts';
 import { registerBench } from './bench.ts';
+import { registerCalibrate } from './calibrate.ts';
 import { registerInspect } from './inspect.ts';
 import { registerRun } from './run.ts';
 import { registerServe } from './serve.ts';
@@ -28,6 +29,7 @@ registerSplit(program);
 registerServe(program);
 registerRun(program);
 registerInspect(program);
+registerCalibrate(program);
 registerBench(program);
 
 try {

@@ -39,7 +39,7 @@ export function registerRun(program: Command): void {
     .addOption(new Option('--mode <mode>', 'how to compute').choices(MODES).default('prefer-split'))
     .option('--cut <name>', 'cut to split at, by name or index (default: chosen from the manifest)')
     .addOption(
-      new Option('--preset <name>', 'codec of the feature').choices(Object.keys(PRESETS)).default('slicer'),
+      new Option('--preset <name>', 'codec of the feature').choices(Object.keys(PRESETS)).default('isthmus'),
     )
     .option('--json', 'print one JSON array and nothing else')
     .addOption(new Option('--token <token>', 'bearer token of the tail').env('ISTHMUS_TOKEN'))

@@ -34,6 +34,19 @@ describe('parseManifest', () => {
     expect(await parseManifest(JSON.parse(JSON.stringify(manifest)))).toEqual(manifest);
   });
 
+  it('takes profiles and figures of a calibration, which leave the id alone, and refuses paths', async () => {
+    const profile = { file: 'r1.ispr', sha256: 'a'.repeat(64), bytes: 900 };
+    const calibrated = structuredClone(manifest);
+    Object.assign(calibrated.cuts[0]!, { profile, calibration: { isthmus: { images: 300, bytes: 812.5 } } });
+    expect(await manifestId(calibrated)).toBe(manifest.id);
+    expect(await parseManifest(JSON.parse(JSON.stringify(calibrated)))).toEqual(calibrated);
+    calibrated.cuts[0]!.profile = { ...profile, file: '../r1.ispr' };
+    await expect(parseManifest(calibrated)).rejects.toMatchObject({
+      code: 'MANIFEST_INVALID',
+      message: expect.stringContaining('cuts.0.profile.file') as string,
+    });
+  });
+
   const other = { name: 'other', dtype: 'float32' as const, shape: [1, 4] };
   it.each<[string, (m: Manifest) => void, RegExp]>([
     [

@@ -15,11 +15,15 @@ const tensorInfo = v.object({
   shape: v.pipe(v.array(v.union([whole, v.string()])), v.maxLength(8)),
 });
 
-const segment = v.object({
-  /** File name below the model's folder; never a path that leaves it. */
+/** A file below the model's folder: its plain name, never a path that leaves it, and what it holds. */
+const content = {
   file: v.pipe(v.string(), v.regex(/^[\w.-]+$/, 'must be a plain file name')),
   sha256,
   bytes: positive,
+};
+
+const segment = v.object({
+  ...content,
   /** Multiply-accumulates of this segment for one input, where the partitioner could count them. */
   macs: v.optional(whole),
   inputs: v.pipe(v.array(tensorInfo), v.minLength(1)),
@@ -32,7 +36,12 @@ const cut = v.object({
   tensors: v.pipe(v.array(tensorInfo), v.minLength(1)),
   /** Bytes of the raw feature for a batch of one. */
   rawBytes: whole,
-  /** Accuracy and bytes per preset, when measured; filled by a calibration run. */
+  /** What family `isthmus` knows about this cut (FORMAT.md, "Profile"); made by `isthmus calibrate`. */
+  profile: v.optional(v.object(content)),
+  /**
+   * Per preset what `isthmus calibrate` measured on `images` pictures: means `bytes`, `kl`, and shares `top1`, `agreement`,
+   * with 95 % intervals in `…Low` and `…High`. `local` is the whole model.
+   */
   calibration: v.optional(v.record(v.string(), v.record(v.string(), v.number()))),
 });
 
@@ -81,6 +90,7 @@ const schema = v.object({
 export type Manifest = v.InferOutput<typeof schema>;
 export type SegmentInfo = v.InferOutput<typeof segment>;
 export type TensorInfo = v.InferOutput<typeof tensorInfo>;
+export type CutInfo = v.InferOutput<typeof cut>;
 export type Preprocess = v.InferOutput<typeof preprocess>;
 
 const hex = (bytes: ArrayBuffer) =>

@@ -3,7 +3,7 @@
 import { Hono } from 'hono';
 import type { EncodedTensor } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
-import { bytesPerElement, type Tensors } from '../tensor.ts';
+import { bytesPerElement, type DType, type Tensors } from '../tensor.ts';
 import { FRAME_TYPE, type Frame, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import type { InferOptions } from './backend.ts';
@@ -65,9 +65,11 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
  * many may wait for a thread. Raw tensors stay where they are, in the body.
  */
 function unpackedBytes({ tensors }: Frame): number {
+  const work = (dtype: DType) => (dtype === 'float16' ? 4 : 0); // it is float32 before it is rounded
   const bytes = ({ dtype, shape }: EncodedTensor) =>
-    shape.reduce((n, dim) => n * dim, bytesPerElement(dtype));
-  return tensors.filter((t) => t.family === 'slicer').reduce((sum, t) => sum + bytes(t), 0);
+    shape.reduce((n, dim) => n * dim, bytesPerElement(dtype) + work(dtype));
+  const stay = ['raw', 'image'];
+  return tensors.filter((t) => !stay.includes(t.family)).reduce((sum, t) => sum + bytes(t), 0);
 }
 
 async function answer(
@@ -99,7 +101,7 @@ async function answer(
     const deadlineMs = readDeadline(frame.meta.deadlineMs);
     if (deadlineMs !== undefined) options.deadline = arrived + deadlineMs;
     cut = frame.cut;
-    ({ first, tensors } = await inputTensors(frame, manifest, readPicture));
+    ({ first, tensors } = await inputTensors(frame, manifest, readPicture, model.profiles));
   } else {
     tensors = await readPicture(body, pictureSpec(manifest), false);
   }

@@ -2,6 +2,7 @@
 // before anything is decoded, so what a stranger can make us allocate is bounded by the model itself.
 import { decodeTensor } from '../codec/cpu/decode.ts';
 import type { EncodedTensor } from '../codec/params.ts';
+import type { CodecProfile } from '../codec/profile.ts';
 import { IsthmusError } from '../errors.ts';
 import {
   concreteShape,
@@ -17,6 +18,8 @@ import { type Frame, INPUT_CUT } from '../wire/layout.ts';
 /** Decodes and preprocesses a picture; elsewhere, so that nothing blocks here. */
 export type PictureReader = (file: Uint8Array, spec: Preprocess, prepared: boolean) => Promise<Tensors>;
 
+type ProfileMap = ReadonlyMap<string, CodecProfile>;
+
 export interface TailInput {
   /** The first segment to run. */
   first: number;
@@ -31,6 +34,7 @@ export async function inputTensors(
   frame: Frame,
   manifest: Manifest,
   readPicture: PictureReader,
+  profiles: ProfileMap = new Map(),
 ): Promise<TailInput> {
   if (frame.kind !== 'request') {
     throw new IsthmusError('FRAME_INVALID', `A tail answers request frames, this is a ${frame.kind} frame.`);
@@ -46,12 +50,12 @@ export async function inputTensors(
     if (picture?.family === 'image') {
       return { first: 0, tensors: await pictureInput(frame.tensors, picture, manifest, readPicture) };
     }
-    return { first: 0, tensors: decodeAll(frame.tensors, manifest.inputs, 'the input') };
+    return { first: 0, tensors: decodeAll(frame.tensors, manifest.inputs, 'the input', profiles) };
   }
   const cut = manifest.cuts[cutIndex(manifest, frame.cut)]!;
   return {
     first: frame.cut + 1,
-    tensors: decodeAll(frame.tensors, cut.tensors, `the cut '${cut.name}'`),
+    tensors: decodeAll(frame.tensors, cut.tensors, `the cut '${cut.name}'`, profiles),
   };
 }
 
@@ -83,7 +87,12 @@ async function pictureInput(
   return readPicture(payload, spec, prepared === 1);
 }
 
-function decodeAll(tensors: readonly EncodedTensor[], wanted: readonly TensorInfo[], where: string): Tensors {
+function decodeAll(
+  tensors: readonly EncodedTensor[],
+  wanted: readonly TensorInfo[],
+  where: string,
+  profiles: ProfileMap,
+): Tensors {
   if (tensors.length !== wanted.length) {
     throw new IsthmusError(
       'INPUT_INVALID',
@@ -91,7 +100,8 @@ function decodeAll(tensors: readonly EncodedTensor[], wanted: readonly TensorInf
     );
   }
   for (const [i, info] of wanted.entries()) checkTensor(tensors[i]!, info, where);
-  return Object.fromEntries(wanted.map(({ name }, i) => [name, decodeTensor(tensors[i]!)]));
+  const options = { profiles: (name: string) => profiles.get(name) };
+  return Object.fromEntries(wanted.map(({ name }, i) => [name, decodeTensor(tensors[i]!, options)]));
 }
 
 function checkTensor({ family, dtype, shape }: EncodedTensor, info: TensorInfo, where: string): void {

@@ -5,8 +5,9 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { type CodecProfile, parseProfile } from '../codec/profile.ts';
 import { IsthmusError } from '../errors.ts';
-import { type Manifest, parseManifest } from '../model/manifest.ts';
+import { parseManifest } from '../model/manifest.ts';
 import type { ModelFiles } from './backend.ts';
 
 export interface ServedModel extends ModelFiles {
@@ -16,6 +17,8 @@ export interface ServedModel extends ModelFiles {
   etag: string;
   /** Bytes of all segments. */
   bytes: number;
+  /** Calibrated profiles of its cuts, by the names that frames give. */
+  profiles: ReadonlyMap<string, CodecProfile>;
 }
 
 export interface Artifact {
@@ -44,12 +47,15 @@ export async function loadRegistry(dir: string): Promise<Registry> {
   for (const folder of folders) {
     try {
       const model = await loadModel(folder);
-      const { name, segments } = model.manifest;
+      const { name, segments, cuts } = model.manifest;
       if (models.has(name))
         throw unusable(folder, 'MANIFEST_INVALID', `another folder has a model '${name}'`);
       models.set(name, model);
       for (const [i, s] of segments.entries())
         artifacts.set(s.sha256, { path: model.path(i), bytes: s.bytes });
+      for (const { profile } of cuts)
+        if (profile)
+          artifacts.set(profile.sha256, { path: join(folder, profile.file), bytes: profile.bytes });
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'MANIFEST_INVALID', `'${basename(folder)}' cannot be read.`);
       skipped.push({ folder: basename(folder), error });
@@ -94,7 +100,14 @@ async function loadModel(folder: string): Promise<ServedModel> {
     throw unusable(folder, error.code, error.message);
   });
   const path = (segment: number) => join(folder, manifest.segments[segment]!.file);
-  for (const i of manifest.segments.keys()) await checkSegment(folder, manifest, i, path(i));
+  for (const [i, segment] of manifest.segments.entries()) await checkFile(folder, segment, path(i));
+  const profiles = new Map<string, CodecProfile>();
+  for (const { profile } of manifest.cuts) {
+    if (!profile) continue;
+    await checkFile(folder, profile, join(folder, profile.file));
+    const name = profile.sha256.slice(0, 16);
+    profiles.set(name, await readProfile(folder, profile.file, name));
+  }
   const textHash = createHash('sha256').update(manifestText).digest('hex');
   return {
     manifest,
@@ -102,11 +115,27 @@ async function loadModel(folder: string): Promise<ServedModel> {
     path,
     etag: `"${manifest.id}.${textHash.slice(0, 16)}"`,
     bytes: manifest.segments.reduce((sum, s) => sum + s.bytes, 0),
+    profiles,
   };
 }
 
-async function checkSegment(folder: string, { segments }: Manifest, i: number, path: string): Promise<void> {
-  const { file, bytes, sha256 } = segments[i]!;
+async function readProfile(folder: string, file: string, name: string): Promise<CodecProfile> {
+  try {
+    return parseProfile(await readFile(join(folder, file)), name);
+  } catch (thrown) {
+    const { code, message } = IsthmusError.from(thrown, 'MANIFEST_INVALID', `'${file}' cannot be read`);
+    throw unusable(folder, code, message);
+  }
+}
+
+/** A file that a manifest names, with what the manifest says of it. */
+interface PromisedFile {
+  file: string;
+  bytes: number;
+  sha256: string;
+}
+
+async function checkFile(folder: string, { file, bytes, sha256 }: PromisedFile, path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (!found?.isFile()) throw unusable(folder, 'INTEGRITY_MISMATCH', `'${file}' is missing`);
   if (found.size !== bytes) {

@@ -2,10 +2,11 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sha256Hex } from '../manifest.ts';
 import { type Partition, partitionModel } from '../partition.ts';
 import { nodeShapeProbe as probe } from '../probeNode.ts';
 import { tinyNet } from '../testGraphs.fixture.ts';
-import { readManifest, writeModelFolder } from './modelFolder.ts';
+import { readManifest, readPart, updateModelFolder, writeModelFolder } from './modelFolder.ts';
 
 let folder: string;
 let target: string;
@@ -57,6 +58,32 @@ describe('writeModelFolder', () => {
     await expect(writeModelFolder(join(folder, 'file'), result)).rejects.toMatchObject({
       code: 'OPTION_INVALID',
     });
+  });
+});
+
+describe('updateModelFolder', () => {
+  it('adds profiles, which later splits and calibrations replace', async () => {
+    await writeModelFolder(target, await split(['r1']));
+    const manifest = await readManifest(target);
+    const calibrated = async (file: string) => {
+      const bytes = new TextEncoder().encode(file);
+      const profile = { file, sha256: await sha256Hex(bytes), bytes: bytes.length };
+      const cuts = manifest.cuts.map((cut) => ({ ...cut, profile }));
+      await updateModelFolder(target, { ...manifest, cuts }, new Map([[file, bytes]]));
+      return profile;
+    };
+    await calibrated('old.ispr');
+    const profile = await calibrated('new.ispr');
+    expect((await readdir(target)).sort()).toEqual(['manifest.json', 'new.ispr', 's0.onnx', 's1.onnx']);
+    expect((await readManifest(target)).cuts[0]!.profile).toEqual(profile);
+    expect(new TextDecoder().decode(await readPart(target, profile))).toBe('new.ispr');
+    await writeFile(join(target, 'new.ispr'), 'NEW.ispr');
+    await expect(readPart(target, profile)).rejects.toMatchObject({ code: 'INTEGRITY_MISMATCH' });
+    await rm(join(target, 'new.ispr'));
+    await expect(readPart(target, profile)).rejects.toMatchObject({ code: 'INTEGRITY_MISMATCH' });
+    await calibrated('new.ispr');
+    await writeModelFolder(target, await split(['r2']));
+    expect((await readdir(target)).sort()).toEqual(['manifest.json', 's0.onnx', 's1.onnx']);
   });
 });
 

@@ -1,12 +1,17 @@
-// A model's folder on disk: manifest.json and the segment files it lists. Written whole or not at all. Node only.
+// A model's folder on disk: manifest.json and the files it lists (segments, codec
+// profiles). Written whole or not at all. Node only.
 import { randomUUID } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { type CodecProfile, parseProfile } from '../../codec/profile.ts';
 import { IsthmusError } from '../../errors.ts';
-import { type Manifest, parseManifest } from '../manifest.ts';
+import { type CutInfo, type Manifest, parseManifest, sha256Hex } from '../manifest.ts';
 import type { Partition } from '../partition.ts';
 
 const MANIFEST = 'manifest.json';
+
+/** A file of the folder as the manifest names it. */
+type ModelPart = Pick<Manifest['segments'][number], 'file' | 'sha256' | 'bytes'>;
 
 const absent = (thrown: unknown) => (thrown as NodeJS.ErrnoException).code === 'ENOENT';
 
@@ -74,6 +79,65 @@ export async function writeModelFolder(folder: string, { manifest, files }: Part
   await rm(old, { recursive: true, force: true });
 }
 
+/**
+ * Reads a file that the manifest names and checks that it is the one that was meant.
+ *
+ * @throws IsthmusError INTEGRITY_MISMATCH
+ */
+export async function readPart(folder: string, part: ModelPart): Promise<Uint8Array> {
+  const bytes = await readFile(join(folder, part.file)).catch((cause: unknown) => {
+    throw new IsthmusError(
+      'INTEGRITY_MISMATCH',
+      `'${part.file}' is missing in ${folder}. Split the model again.`,
+      { cause },
+    );
+  });
+  if (bytes.length === part.bytes && (await sha256Hex(bytes)) === part.sha256) return bytes;
+  throw new IsthmusError(
+    'INTEGRITY_MISMATCH',
+    `'${part.file}' in ${folder} is not what the manifest promises. Split the model again.`,
+  );
+}
+
+/** The calibrated profile of a cut, checked; undefined where there is none. @throws INTEGRITY_MISMATCH, CODEC_INVALID */
+export async function readCutProfile(
+  folder: string,
+  { profile }: CutInfo,
+): Promise<CodecProfile | undefined> {
+  return profile && parseProfile(await readPart(folder, profile), profile.sha256.slice(0, 16));
+}
+
+/**
+ * Replaces the manifest of a folder and adds `files` beside it, each in one step, the manifest last: whoever reads meanwhile
+ * finds the old state or the new one. Files that only the old manifest named are removed.
+ */
+export async function updateModelFolder(
+  folder: string,
+  manifest: Manifest,
+  files: ReadonlyMap<string, Uint8Array>,
+): Promise<void> {
+  const before = await splitFiles(folder);
+  for (const [name, bytes] of files) await replaceFile(join(folder, name), bytes);
+  await replaceFile(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 1)}\n`);
+  const named = new Set(await splitFiles(folder));
+  for (const name of before) if (!named.has(name)) await rm(join(folder, name), { force: true });
+}
+
+async function replaceFile(path: string, content: Uint8Array | string): Promise<void> {
+  const fresh = `${path}.${randomUUID()}`;
+  try {
+    await writeFile(fresh, content);
+    await rename(fresh, path);
+  } catch (cause) {
+    await rm(fresh, { force: true });
+    throw IsthmusError.from(
+      cause,
+      'OPTION_INVALID',
+      `Cannot write ${path}; choose a folder that can be written`,
+    );
+  }
+}
+
 /** Whether there is a folder to replace. Anything a split did not write is somebody's, and is not deleted. */
 async function checkReplaceable(folder: string): Promise<boolean> {
   let names: string[];
@@ -100,7 +164,8 @@ async function splitFiles(folder: string): Promise<string[]> {
   try {
     const json = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Partial<Manifest>;
     if (!json.format?.startsWith('isthmus-manifest/')) return [];
-    return [MANIFEST, ...(json.segments ?? []).map(({ file }) => file)];
+    const profiles = (json.cuts ?? []).flatMap(({ profile }) => (profile ? [profile.file] : []));
+    return [MANIFEST, ...(json.segments ?? []).map(({ file }) => file), ...profiles];
   } catch {
     return [];
   }

@@ -1,0 +1,100 @@
+// The whole of `isthmus calibrate`: profiles for the cuts of a model folder, then what every preset costs and loses on other
+// pictures, then both into the folder.
+
+import type { PresetName } from '../codec/params.ts';
+import { type CodecProfile, parseProfile } from '../codec/profile.ts';
+import { IsthmusError } from '../errors.ts';
+import { type CutInfo, cutIndex, type Manifest } from '../model/manifest.ts';
+import { updateModelFolder } from '../model/node/modelFolder.ts';
+import { answerKind } from './answers.ts';
+import { type CutCalibration, calibrateCut, unfit } from './calibrateCut.ts';
+import { measureCuts } from './measure.ts';
+import { labelledPictures } from './pictures.ts';
+import { pictureSpec, readInput } from './samples.ts';
+import { SplitModel } from './splitModel.ts';
+
+export interface CalibrateOptions {
+  /** Folder of labelled pictures; see {@link labelledPictures}. */
+  images: string;
+  /** Names of cuts; all by default. */
+  cuts?: readonly string[];
+  calibrationImages: number;
+  testImages: number;
+  /** Mean divergence of answers, in nats, that quality 50 may cost. */
+  loss: number;
+  presets: readonly PresetName[];
+  progress: (line: string) => void;
+}
+
+export interface CutReport {
+  cut: CutInfo;
+  /** What was tried; absent where the cut cannot have a profile, with the reason. */
+  profile?: CutCalibration;
+  reason?: string;
+}
+
+/**
+ * Writes `<cut>.ispr` files and the manifest of `folder`; segments stay as they are, and so does the model's id.
+ *
+ * @throws IsthmusError OPTION_INVALID (no pictures, no picture model), CUT_INVALID, what the folder's reading throws
+ */
+export async function calibrateModel(folder: string, options: CalibrateOptions): Promise<CutReport[]> {
+  const { progress } = options;
+  const model = await SplitModel.open(folder);
+  try {
+    const { manifest } = model;
+    pictureSpec(manifest);
+    const kind = answerKind(manifest);
+    const cuts = (options.cuts ?? manifest.cuts.map((c) => c.name)).map((name) => cutIndex(manifest, name));
+    if (cuts.length === 0)
+      throw new IsthmusError('CUT_INVALID', `The model '${manifest.name}' has no cut to calibrate.`);
+    const pictures = await labelledPictures(options.images, {
+      calibration: options.calibrationImages,
+      test: options.testImages,
+    });
+    const inputs: Float32Array[] = [];
+    for (const picture of pictures.calibration) {
+      inputs.push(await readInput(picture, manifest));
+      progress(`reading pictures ${inputs.length} of ${pictures.calibration.length}`);
+    }
+    const found: { cut: number; report: Omit<CutReport, 'cut'>; profile: CodecProfile | undefined }[] = [];
+    for (const cut of cuts) {
+      const { name } = manifest.cuts[cut]!;
+      const reason = unfit(model, cut);
+      if (reason !== undefined) {
+        found.push({ cut, report: { reason }, profile: undefined });
+        continue;
+      }
+      const say = (line: string) => progress(`${name}: ${line}`);
+      const profile = await calibrateCut(model, cut, inputs, kind, options.loss, say);
+      const parsed = parseProfile(profile.best.file, profile.sha256.slice(0, 16));
+      found.push({ cut, report: { profile }, profile: parsed });
+    }
+    const measured = await measureCuts(model, found, options.presets, pictures.test, kind, (done) =>
+      progress(`measuring pictures ${done} of ${pictures.test.length}`),
+    );
+    const files = new Map<string, Uint8Array>();
+    const entries = manifest.cuts.map((info, i): CutInfo => {
+      const at = found.findIndex(({ cut }) => cut === i);
+      if (at < 0) return info;
+      const { profile: _, ...rest } = info;
+      const made = found[at]!.report.profile;
+      const calibration = measured[at]!;
+      if (!made) return { ...rest, calibration };
+      const file = profileFile(manifest, i);
+      files.set(file, made.best.file);
+      return { ...rest, profile: { file, sha256: made.sha256, bytes: made.best.file.length }, calibration };
+    });
+    await updateModelFolder(folder, { ...manifest, cuts: entries }, files);
+    return found.map(({ cut, report }) => ({ cut: entries[cut]!, ...report }));
+  } finally {
+    await model.close();
+  }
+}
+
+/** `<cut>.ispr` with what a file name cannot hold replaced; numbered where two cuts would share it. */
+function profileFile({ cuts }: Manifest, cut: number): string {
+  const plain = cuts.map(({ name }) => name.replace(/[^\w.-]+/g, '-').slice(0, 80));
+  const name = plain[cut]!;
+  return plain.indexOf(name) === plain.lastIndexOf(name) ? `${name}.ispr` : `${name}-${cut}.ispr`;
+}

@@ -1,0 +1,51 @@
+// The kinds of profile that calibration tries on every cut. Which one wins differs from cut to cut and cannot be told in
+// advance: narrow signed features want the transforms, sparse ones after a ReLU often none.
+
+export interface Recipe {
+  name: string;
+  /**
+   * Metric in which the channel transform decorrelates, or no channel transform. `identity`: squared error counts alike;
+   * `shrunk`: half the tail's Fisher metric, half its diagonal; `fisher`: the metric itself.
+   */
+  metric: 'none' | 'identity' | 'shrunk' | 'fisher';
+  /** Block transform or none. */
+  blocks: boolean;
+  /** Steps per frequency go with sensitivity to minus half this power. */
+  weightExponent: number;
+  /** How tables are chosen. */
+  contexts: 'classes' | 'neighbours';
+  /** Rounding offset in 1/256. */
+  deadZone: number;
+}
+
+export const RECIPES: readonly Recipe[] = [
+  { name: 'klt', metric: 'identity', blocks: true, weightExponent: 0, contexts: 'classes', deadZone: 85 },
+  {
+    name: 'klt-shrunk',
+    metric: 'shrunk',
+    blocks: true,
+    weightExponent: 0.3,
+    contexts: 'classes',
+    deadZone: 85,
+  },
+  {
+    name: 'klt-fisher',
+    metric: 'fisher',
+    blocks: true,
+    weightExponent: 1,
+    contexts: 'classes',
+    deadZone: 85,
+  },
+  { name: 'dct', metric: 'none', blocks: true, weightExponent: 0.3, contexts: 'classes', deadZone: 85 },
+  {
+    name: 'spatial',
+    metric: 'none',
+    blocks: false,
+    weightExponent: 0,
+    contexts: 'neighbours',
+    deadZone: 102,
+  },
+];
+
+/** What is added to the diagonal of a metric, as a share of its mean: no direction is free. */
+export const RIDGE = { identity: 0, shrunk: 0.3, fisher: 0.1 } as const;

@@ -1,0 +1,125 @@
+// `isthmus calibrate`: a model folder and labelled pictures in; codec profiles and measured bytes and accuracy per cut and
+// preset into the folder, and a table of them.
+import { writeFile } from 'node:fs/promises';
+import { type Command, InvalidArgumentError } from 'commander';
+import { machine, type Row, table } from '../../bench/report.ts';
+import type { CutReport } from '../calibrate/calibrateModel.ts';
+import { PRESETS, type PresetName } from '../codec/params.ts';
+import { IsthmusError } from '../errors.ts';
+
+interface CalibrateFlags {
+  images: string;
+  cuts?: string[];
+  calibrationImages: number;
+  testImages: number;
+  loss: number;
+  presets: PresetName[];
+  json?: string;
+}
+
+/** Between lines of progress that is not on a terminal. */
+const QUIET_MS = 3000;
+
+const DEFAULT_PRESETS: PresetName[] = ['raw', 'slicer', 'rans', 'isthmus-small', 'isthmus', 'isthmus-fine'];
+
+export function registerCalibrate(program: Command): void {
+  program
+    .command('calibrate')
+    .description('fit the codec to the cuts of a split model, and measure accuracy and bytes of every preset')
+    .argument('<model-folder>', 'a folder that `isthmus split` has written; profiles and figures go into it')
+    .requiredOption(
+      '--images <DIR>',
+      'labelled pictures: labels.json {file: class index} beside them, or one sub-folder per class',
+    )
+    .option('--cuts <CUTS>', 'names of cuts, parted by commas (default: all)', names)
+    .option('--calibration-images <N>', 'pictures to fit to', wholeNumber, 120)
+    .option('--test-images <N>', 'other pictures to measure on', wholeNumber, 300)
+    .option('--loss <NATS>', 'mean divergence from the whole model that quality 50 may cost', nats, 0.03)
+    .option('--presets <NAMES>', 'presets to measure, parted by commas', presetNames, DEFAULT_PRESETS)
+    .option('--json <FILE>', 'also write what was tried and measured')
+    .action(calibrate);
+}
+
+async function calibrate(folder: string, flags: CalibrateFlags): Promise<void> {
+  const started = performance.now();
+  // onnxruntime-node is optional: the other commands do without it.
+  const { calibrateModel } = await import('../calibrate/calibrateModel.ts');
+  const reports = await calibrateModel(folder, {
+    ...flags,
+    progress: progressLine(started),
+  }).finally(() => process.stderr.isTTY && process.stderr.write('\r\x1b[K'));
+  const tried = reports.flatMap(candidateRows);
+  const measured = reports.flatMap(measuredRows);
+  if (tried.length > 0) console.log(`Profiles at a loss of ${flags.loss} nats\n\n${table(tried)}\n`);
+  console.log(`Measured on pictures that no profile was made from\n\n${table(measured)}\n`);
+  for (const { cut, reason } of reports) if (reason) console.log(`${cut.name} has no profile: ${reason}.`);
+  if (flags.json)
+    await writeFile(flags.json, `${JSON.stringify({ machine: machine(), tried, measured }, null, 1)}\n`);
+}
+
+/** On a terminal one line that rewrites itself, elsewhere a line now and then. */
+function progressLine(started: number): (line: string) => void {
+  let last = -Infinity;
+  return (line) => {
+    const now = performance.now();
+    const text = `${((now - started) / 1000).toFixed(0)} s ${line}`;
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+    else if (now - last >= QUIET_MS) process.stderr.write(`${text}\n`);
+    else return;
+    last = now;
+  };
+}
+
+function candidateRows({ cut, profile }: CutReport): Row[] {
+  return (profile?.candidates ?? []).map((c) => ({
+    cut: cut.name,
+    profile: c.recipe.name,
+    step: c.step,
+    rank: c.rank,
+    bytes: Math.round(c.bytes),
+    loss: Number(c.loss.toFixed(4)),
+    'file bytes': c.file.length,
+    chosen: c === profile?.best ? 'yes' : '',
+  }));
+}
+
+function measuredRows({ cut }: CutReport): Row[] {
+  return Object.entries(cut.calibration ?? {}).map(([preset, m]) => ({
+    cut: cut.name,
+    preset,
+    images: m.images ?? null,
+    bytes: m.bytes ?? null,
+    '±': m.bytes === undefined || m.bytesLow === undefined ? null : Number((m.bytes - m.bytesLow).toFixed(1)),
+    'top-1 %': percent(m.top1),
+    'from…to': m.top1 === undefined ? null : `${percent(m.top1Low)}…${percent(m.top1High)}`,
+    'as whole model %': percent(m.agreement),
+    'divergence (nats)': m.kl ?? null,
+  }));
+}
+
+const percent = (share: number | undefined) =>
+  share === undefined ? null : Number((100 * share).toFixed(1));
+
+const names = (text: string) => text.split(',').map((name) => name.trim());
+
+function presetNames(text: string): PresetName[] {
+  return names(text).map((name) => {
+    if (Object.hasOwn(PRESETS, name)) return name as PresetName;
+    throw new IsthmusError(
+      'OPTION_INVALID',
+      `There is no preset '${name}'; there are ${Object.keys(PRESETS).join(', ')}.`,
+    );
+  });
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1) return value;
+  throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}
+
+function nats(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value <= 10) return value;
+  throw new InvalidArgumentError('It must be a number above 0, such as 0.03.');
+}
