@@ -16,7 +16,7 @@ import { type Labelled, loadDataset, packageRoot } from './datasets.ts';
 import { assembleFleet } from './fleet.ts';
 import { type BenchOptions, machine, mean, median, publish, type Row } from './report.ts';
 
-const PRESETS = ['raw', 'slicer'] as const;
+const PRESETS = ['raw', 'slicer', 'isthmus'] as const;
 const STAGES = ['preprocess', 'head', 'encode', 'uplink', 'decode', 'tail', 'downlink', 'total'] as const;
 
 interface Tally {

@@ -56,9 +56,13 @@ export function table(rows: readonly Row[]): string {
   return [line(columns), line(widths.map((w) => '─'.repeat(w))), ...cells.map(line)].join('\n');
 }
 
-/** Prints the table and, with `--json FILE`, writes the report. */
-export async function publish(report: BenchReport, options: BenchOptions): Promise<void> {
-  console.log(`\nmachine  ${report.machine}\nadapter  ${report.adapter}\n\n${table(report.rows)}\n`);
+/** Prints the table, or several where the rows are of several kinds, and, with `--json FILE`, writes the report. */
+export async function publish(
+  report: BenchReport,
+  options: BenchOptions,
+  tables = table(report.rows),
+): Promise<void> {
+  console.log(`\nmachine  ${report.machine}\nadapter  ${report.adapter}\n\n${tables}\n`);
   if (!options.json) return;
   await writeFile(options.json, `${JSON.stringify(report, null, 1)}\n`);
   console.log(`written to ${options.json}`);

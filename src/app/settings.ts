@@ -39,7 +39,7 @@ const DEFAULTS: Settings = {
   endpoint: '',
   model: '',
   cut: '',
-  preset: 'slicer',
+  preset: 'isthmus',
   mode: 'prefer-split',
   device: 'auto',
 };

@@ -217,7 +217,7 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
  */
 export function choose(manifest: Manifest, defaults: Defaults, run: RunOptions = {}): Choice {
   const cut = run.cut ?? defaults.cut;
-  const codec: PresetName | CodecParams = run.codec ?? defaults.codec ?? 'slicer';
+  const codec: PresetName | CodecParams = run.codec ?? defaults.codec ?? 'isthmus';
   return {
     plans: plansOf(run.mode ?? defaults.mode ?? 'prefer-split'),
     cut: cut === undefined ? undefined : findCut(manifest, cut),

@@ -66,7 +66,7 @@ export interface ConnectOptions {
    * multiply-accumulates to this device.
    */
   cut?: string | number;
-  /** Preset name or full codec parameters; default `slicer`. */
+  /** Preset name or full codec parameters; default `isthmus`, with the calibrated profile of the cut where the manifest has one. */
   codec?: PresetName | CodecParams;
   /** Upload of the remote plan; `quality` is 0…1, as for a canvas. Default: JPEG, 0.85. */
   upload?: { format?: 'jpeg' | 'webp'; quality?: number };

@@ -1,0 +1,56 @@
+// Calibrated profiles for the benchmarks: read from model folders as `isthmus calibrate` leaves them, or made there first,
+// on pictures that no benchmark tests with.
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { calibrateModel } from '../src/calibrate/calibrateModel.ts';
+import { type CodecProfile, parseProfile } from '../src/codec/profile.ts';
+import type { Partition } from '../src/model/index.ts';
+import { type Manifest, parseManifest } from '../src/model/manifest.ts';
+
+/** The loss, mean KL in nats, that the quality of 50 of a profile is calibrated for; see `isthmus calibrate --loss`. */
+const LOSS = 0.03;
+
+export interface FoundProfile {
+  profile: CodecProfile;
+  file: Uint8Array<ArrayBuffer>;
+}
+
+/** Profiles by cut name of the model in `folder`; none where there is no model or no profile. */
+export async function readProfiles(folder: string): Promise<Map<string, FoundProfile>> {
+  const found = new Map<string, FoundProfile>();
+  const path = join(folder, 'manifest.json');
+  if (!existsSync(path)) return found;
+  const { cuts } = await parseManifest(JSON.parse(await readFile(path, 'utf8')));
+  for (const { name, profile } of cuts) {
+    if (!profile) continue;
+    const file = new Uint8Array(await readFile(join(folder, profile.file)));
+    found.set(name, { file, profile: parseProfile(file, profile.sha256.slice(0, 16)) });
+  }
+  return found;
+}
+
+/** Splits into `folder` and calibrates there, unless a model is there already. @param images labelled pictures */
+export async function ensureCalibrated(
+  folder: string,
+  { manifest, files }: Partition,
+  images: string,
+): Promise<void> {
+  if (existsSync(join(folder, 'manifest.json'))) return;
+  console.log(`  ${manifest.name}: calibrating in ${folder} …`);
+  await writeModel(folder, manifest, files);
+  await calibrateModel(folder, {
+    images,
+    calibrationImages: 120,
+    testImages: 1,
+    loss: LOSS,
+    presets: ['isthmus'],
+    progress: () => undefined,
+  });
+}
+
+async function writeModel(folder: string, manifest: Manifest, files: Partition['files']): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [name, content] of files) await writeFile(join(folder, name), content);
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
+}
