@@ -32,6 +32,7 @@ const browser = {
   index: 'src/index.ts',
   worker: 'src/worker/entry.ts',
   codec: 'src/codec/index.ts',
+  codecGpu: 'src/codec/gpu/index.ts',
   model: 'src/model/index.ts',
 };
 const server = {

@@ -15,6 +15,19 @@ async function readmeExample(): Promise<string> {
   return code!;
 }
 
+/** The codec alone, as Node and as a page without WebGPU import it; the GPU's half must load where there is no GPU. */
+const CODEC_IN_NODE = `
+  import { decodeFrame, FrameReader, openTokens, readTokens } from 'isthmus/codec';
+  import { GpuEncoder } from 'isthmus/codec/gpu';
+  const hidden = { dtype: 'float16', shape: [1, 4], data: Uint16Array.of(0x3c00, 0, 0xc000, 1) };
+  const tokens = openTokens([hidden], { codec: 'raw' });
+  const stream = new Blob([tokens.opening, tokens.encode([hidden])]).stream();
+  const frames = [];
+  for await (const frame of FrameReader.over(stream)) frames.push(frame);
+  const [again] = readTokens(frames[0]).decode(frames[1]);
+  console.log(decodeFrame(frames[0]).tensors[0].data.join(), again.data.join(), frames[1].length, typeof GpuEncoder.create);
+`;
+
 test('the packed package works in an empty Vite project', async ({ page, tail }) => {
   test.setTimeout(600_000);
   const project = await mkdtemp(join(tmpdir(), 'isthmus-consumer-'));
@@ -46,6 +59,9 @@ test('the packed package works in an empty Vite project', async ({ page, tail })
       `vite@${devDependencies.vite}`,
       `typescript@${devDependencies.typescript}`,
     ]);
+
+    const said = sh(process.execPath, ['--input-type=module', '-e', CODEC_IN_NODE]);
+    expect(said.trim()).toBe('15360,0,49152,1 15360,0,49152,1 16 function');
 
     const [photo] = await pictures('imagenette', 1);
     await mkdir(join(project, 'public'));

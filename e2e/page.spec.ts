@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import AxeBuilder from '@axe-core/playwright';
 import { expect, type Page } from '@playwright/test';
+import { PRESETS } from '../src/codec/params.ts';
 import { pictures, startTail, stopTail, test, webPages } from './fixtures.ts';
 
 const PHONE = { width: 390, height: 844 };
@@ -78,7 +79,7 @@ test('every preset and every mode answers', async ({ page, tail }) => {
     await page.getByTestId('sample-1').click();
     await expectAnswer(page, mode.slice('only-'.length));
   }
-  for (const preset of ['raw', 'slicer', 'slicer-fine', 'slicer-small', 'slicer-sparse']) {
+  for (const preset of Object.keys(PRESETS)) {
     await page.getByTestId('select-preset').selectOption(preset);
     await page.getByTestId('sample-0').click();
     await expectAnswer(page, 'split');

@@ -2,6 +2,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
+import { planIsthmus } from '../src/codec/isthmusPlan.ts';
+import { type EncodedTensor, PRESETS, planRans, planSlicer } from '../src/codec/params.ts';
+import type { CodecProfile } from '../src/codec/profile.ts';
+import { encodeIsthmus } from '../src/codec/reference/encodeIsthmus.ts';
+import { encodeRans } from '../src/codec/reference/encodeRans.ts';
+import { encodeSlicer } from '../src/codec/reference/encodeSlicer.ts';
 import { partition } from '../src/model/index.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { data, root } from './fixtures.ts';
@@ -53,6 +59,18 @@ export async function runFromCut(
     return files.get(manifest.segments[1]!.file)!;
   });
   return logits(rest, tensors);
+}
+
+/** A float32 feature as the slow reference encodes it. */
+export function referenceTensor(
+  { data, shape }: Tensor,
+  preset: 'slicer' | 'rans' | 'isthmus',
+  profile: CodecProfile | undefined,
+): EncodedTensor {
+  const floats = data as Float32Array;
+  if (preset === 'slicer') return encodeSlicer(floats, shape, planSlicer(PRESETS.slicer));
+  if (preset === 'rans') return encodeRans(floats, shape, planRans(PRESETS.rans));
+  return encodeIsthmus(floats, shape, planIsthmus({ ...PRESETS.isthmus, ...(profile && { profile }) }));
 }
 
 /** max |a - b| / max |b|. */

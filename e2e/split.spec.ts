@@ -2,19 +2,23 @@
 // Every cut of every served model, on WebGPU (software adapter) and on wasm.
 import { expect, type Page } from '@playwright/test';
 import { decodeTensor } from '../src/codec/cpu/decode.ts';
-import { PRESETS, type PresetName, planSlicer } from '../src/codec/params.ts';
-import { encodeSlicer } from '../src/codec/reference/encodeSlicer.ts';
+import type { PresetName } from '../src/codec/params.ts';
+import type { CodecProfile } from '../src/codec/profile.ts';
 import type { connect } from '../src/index.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { readFrame } from '../src/wire/readFrame.ts';
 import { pictures, test } from './fixtures.ts';
-import { argmax, relativeDifference, runFromCut, runWhole } from './reference.ts';
+import { readProfiles } from './profiles.ts';
+import { argmax, referenceTensor, relativeDifference, runFromCut, runWhole } from './reference.ts';
 
 type Session = Awaited<ReturnType<typeof connect>>;
 interface Globals {
   isthmus: { connect: typeof connect };
   session: Session;
 }
+
+/** One preset of each lossy family; `isthmus` takes the cut's calibrated profile where there is one. */
+const FAMILIES = ['slicer', 'rans', 'isthmus'] as const;
 
 /** Opens a session inside the page and keeps it there. */
 async function openSession(
@@ -38,6 +42,7 @@ async function runInPage(
   input: { photo: Buffer } | { tensor: Tensor; name: string },
   cut: string,
   codec: PresetName,
+  profiles: ReadonlyMap<string, CodecProfile>,
 ) {
   const sent = page.waitForRequest(
     (request) => request.method() === 'POST' && request.url().endsWith('/infer'),
@@ -73,7 +78,7 @@ async function runInPage(
   const frame = readFrame(new Uint8Array(body!));
   return {
     ...(await answer),
-    feature: frame.tensors.map((tensor) => decodeTensor(tensor)),
+    feature: frame.tensors.map((tensor) => decodeTensor(tensor, { profiles: (name) => profiles.get(name) })),
     encoded: frame.tensors,
     bytes: body!.byteLength,
   };
@@ -100,16 +105,18 @@ for (const device of ['wasm', 'webgpu'] as const) {
         // A software adapter needs seconds per picture on the larger models: there, photos take the deepest cut only,
         // whose head runs every segment that the others run.
         const slow = device === 'webgpu' && name !== 'neck10';
-        const photos = await pictures(dataset, slow ? 1 : 4);
+        const photos = await pictures(dataset, slow ? 1 : 3);
         const manifest = await openSession(page, `${tail.url}/models/${name}`, device);
         const input = pseudoPhoto(manifest.inputs[0]!.shape.map((d) => (typeof d === 'number' ? d : 1)));
         const truth = await runWhole(name, input);
+        const { ofCut, byName } = await readProfiles(tail.url, manifest);
         for (const cut of manifest.cuts) {
           const lossless = await runInPage(
             page,
             { tensor: input, name: manifest.inputs[0]!.name },
             cut.name,
             'raw',
+            byName,
           );
           expect(lossless.report.ran).toBe('split');
           expect(lossless.report.bytes.up).toBe(lossless.bytes);
@@ -119,30 +126,34 @@ for (const device of ['wasm', 'webgpu'] as const) {
           ).toBeLessThan(1e-4);
 
           if (slow && cut !== manifest.cuts.at(-1)) continue;
-          let agree = 0;
+          const profile = ofCut.get(cut.name);
+          const tallies = FAMILIES.map((preset) => ({ preset, agree: 0, bytes: 0 }));
           let worst = 0;
-          let bytes = 0;
           for (const { bytes: photo } of photos) {
-            const raw = await runInPage(page, { photo }, cut.name, 'raw');
-            const packed = await runInPage(page, { photo }, cut.name, 'slicer');
-            for (const run of [raw, packed]) {
-              const expected = await runFromCut(name, cut.name, run.feature);
-              worst = Math.max(worst, relativeDifference(run.logits, expected));
-              expect(argmax(run.logits)).toBe(argmax(expected));
+            const raw = await runInPage(page, { photo }, cut.name, 'raw', byName);
+            const check = async ({ logits, feature }: typeof raw) => {
+              const expected = await runFromCut(name, cut.name, feature);
+              worst = Math.max(worst, relativeDifference(logits, expected));
+              expect(argmax(logits)).toBe(argmax(expected));
+            };
+            await check(raw);
+            for (const tally of tallies) {
+              const packed = await runInPage(page, { photo }, cut.name, tally.preset, byName);
+              await check(packed);
+              // The page's encoder (WGSL, WASM or TypeScript) against the slow reference, on a real feature.
+              expect(packed.encoded, `${name} ${cut.name} ${tally.preset}: bytes of the reference`).toEqual(
+                raw.feature.map((t) => referenceTensor(t, tally.preset, profile)),
+              );
+              tally.agree += Number(argmax(raw.logits) === argmax(packed.logits));
+              tally.bytes += packed.bytes;
             }
-            // The page's encoder (WGSL or its CPU) against the slow reference, on a real feature.
-            expect(packed.encoded, `${name} ${cut.name}: bytes of the reference`).toEqual(
-              raw.feature.map((t) =>
-                encodeSlicer(t.data as Float32Array, t.shape, planSlicer(PRESETS.slicer)),
-              ),
-            );
-            agree += Number(argmax(raw.logits) === argmax(packed.logits));
-            bytes += packed.bytes;
           }
           expect(worst, `${name} ${cut.name} against the tail of the whole model`).toBeLessThan(1e-4);
           console.log(
-            `${device} ${name} ${cut.name}: worst relative difference ${worst.toExponential(1)}; slicer agrees with raw on ` +
-              `${agree} of ${photos.length}, ${Math.round(bytes / photos.length)} B of ${cut.rawBytes} B raw`,
+            `${device} ${name} ${cut.name}: worst relative difference ${worst.toExponential(1)}; of ${photos.length} answers like raw's, and bytes of ${cut.rawBytes}: ` +
+              tallies
+                .map((t) => `${t.preset} ${t.agree}, ${Math.round(t.bytes / photos.length)} B`)
+                .join('; '),
           );
         }
         await page.evaluate(() => (globalThis as unknown as Globals).session.close());
