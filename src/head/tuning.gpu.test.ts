@@ -23,7 +23,7 @@ test('tunes in the background after the first answer', async () => {
     await engine.add(0, files.get(manifest.segments[0]!.sha256)!);
     const first = await engine.head({ tensors: { x } }, 0, PRESETS.slicer);
     expect(await recallTuning(device)).toBeUndefined(); // nothing was measured before the answer
-    await expect.poll(() => recallTuning(device), { timeout: 30_000 }).toBeDefined();
+    await expect.poll(() => recallTuning(device), { timeout: 90_000 }).toBeDefined();
     const again = await engine.head({ tensors: { x } }, 0, PRESETS.slicer);
     expect(again.tensors).toEqual(first.tensors);
   } finally {
@@ -70,7 +70,7 @@ async function visit(database: string) {
 test('the second visit neither measures nor compiles anything but what the first one found', async () => {
   const database = `isthmus-test-tuning-${Date.now()}`;
   const first = await visit(database);
-  await expect.poll(() => first.counts.kept, { timeout: 30_000 }).toBe(1);
+  await expect.poll(() => first.counts.kept, { timeout: 90_000 }).toBe(1);
   expect(first.counts.measurements).toBe(1);
   const found = await recallTuning(first.device, first.store);
   expect(found).toBeDefined();
@@ -81,7 +81,7 @@ test('the second visit neither measures nor compiles anything but what the first
 
   const second = await visit(database);
   expect(second.counts.workgroups).toEqual(new Set([64]));
-  await expect.poll(() => second.counts.reads, { timeout: 30_000 }).toBe(2); // for the encoder, and in the quiet moment
+  await expect.poll(() => second.counts.reads, { timeout: 90_000 }).toBe(2); // for the encoder, and in the quiet moment
   const again = await second.engine.head({ tensors: { x } }, 0, PRESETS.slicer);
   expect(again.tensors).toEqual(first.tensors);
   expect(second.tensors).toEqual(first.tensors);

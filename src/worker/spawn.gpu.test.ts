@@ -150,7 +150,9 @@ test('a worker that replaces a dead one loads what the call needs, not all that 
   for (const { sha256 } of manifest.segments.slice(1)) await cache.drop(sha256); // loading them again would fail
   workers[0]!.terminate();
   await expect
-    .poll(() => runtime.head(tensors, 0, PRESETS.raw).then(({ frame }) => readFrame(frame).cut))
+    .poll(() => runtime.head(tensors, 0, PRESETS.raw).then(({ frame }) => readFrame(frame).cut), {
+      timeout: 30_000,
+    })
     .toBe(0);
   expect(workers.length).toBe(2);
 });
