@@ -9,7 +9,7 @@ import type { Partition } from '../src/model/index.ts';
 import { type Manifest, parseManifest } from '../src/model/manifest.ts';
 
 /** The loss, mean KL in nats, that the quality of 50 of a profile is calibrated for; see `isthmus calibrate --loss`. */
-const LOSS = 0.03;
+const LOSS = 0.02;
 
 export interface FoundProfile {
   profile: CodecProfile;
@@ -41,7 +41,8 @@ export async function ensureCalibrated(
   await writeModel(folder, manifest, files);
   await calibrateModel(folder, {
     images,
-    calibrationImages: 120,
+    fitImages: 120,
+    trialImages: 120,
     testImages: 1,
     loss: LOSS,
     presets: ['isthmus'],

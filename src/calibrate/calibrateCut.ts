@@ -41,7 +41,7 @@ export function unfit(model: SplitModel, cut: number): string | undefined {
 export async function calibrateCut(
   model: SplitModel,
   cut: number,
-  inputs: readonly Float32Array[],
+  inputs: Readonly<Record<'fit' | 'trial', readonly Float32Array[]>>,
   kind: AnswerKind,
   allowed: number,
   progress: (line: string) => void,
@@ -51,11 +51,9 @@ export async function calibrateCut(
   const view = viewOf(shape);
   const size = model.featureSize(cut);
   const most = Math.max(6, Math.floor(FEATURE_BYTES / (4 * size)));
-  const all = await headFeatures(model, cut, inputs.slice(0, most));
-  const fitted = all.filter((_, i) => i % 3 !== 2);
-  const trials = all
-    .filter((_, i) => i % 3 === 2)
-    .slice(0, Math.max(LEAST_TRIALS, Math.floor(TRIAL_ELEMENTS / size)));
+  const fitted = await headFeatures(model, cut, inputs.fit.slice(0, most));
+  const mostTrials = Math.max(LEAST_TRIALS, Math.floor(TRIAL_ELEMENTS / size));
+  const trials = await headFeatures(model, cut, inputs.trial.slice(0, Math.min(most, mostTrials)));
   const channels = channelStatistics(fitted, view);
   const block = [blockSide(view.rows), blockSide(view.columns)] as const;
   progress('sensitivity of the tail');

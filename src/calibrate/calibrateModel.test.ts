@@ -22,7 +22,8 @@ const preprocess = {
 };
 const labels = ['a', 'b', 'c', 'd', 'e'];
 const options = {
-  calibrationImages: 24,
+  fitImages: 16,
+  trialImages: 5,
   testImages: 10,
   presets: ['raw', 'slicer', 'isthmus', 'isthmus-fine'],
   progress: () => undefined,
@@ -41,7 +42,7 @@ beforeAll(async () => {
   );
   for (const [label, name] of labels.entries()) {
     await mkdir(join(images, name), { recursive: true });
-    for (let i = 0; i < 12; i++) {
+    for (let i = 0; i < 22; i++) {
       const side = 18;
       const pixels = Uint8Array.from({ length: side * side * 3 }, (_, at) => {
         const [x, y, c] = [Math.floor(at / 3) % side, Math.floor(at / 3 / side), at % 3];

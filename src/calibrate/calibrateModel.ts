@@ -18,7 +18,9 @@ export interface CalibrateOptions {
   images: string;
   /** Names of cuts; all by default. */
   cuts?: readonly string[];
-  calibrationImages: number;
+  /** Pictures that statistics are taken from, that decide on the step, and that the result is measured on. */
+  fitImages: number;
+  trialImages: number;
   testImages: number;
   /** Mean divergence of answers, in nats, that quality 50 may cost. */
   loss: number;
@@ -49,14 +51,19 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
     if (cuts.length === 0)
       throw new IsthmusError('CUT_INVALID', `The model '${manifest.name}' has no cut to calibrate.`);
     const pictures = await labelledPictures(options.images, {
-      calibration: options.calibrationImages,
+      fit: options.fitImages,
+      trial: options.trialImages,
       test: options.testImages,
     });
-    const inputs: Float32Array[] = [];
-    for (const picture of pictures.calibration) {
-      inputs.push(await readInput(picture, manifest));
-      progress(`reading pictures ${inputs.length} of ${pictures.calibration.length}`);
-    }
+    const readInputs = async (use: 'fit' | 'trial') => {
+      const inputs: Float32Array[] = [];
+      for (const picture of pictures[use]) {
+        inputs.push(await readInput(picture, manifest));
+        progress(`reading pictures (${use}) ${inputs.length} of ${pictures[use].length}`);
+      }
+      return inputs;
+    };
+    const inputs = { fit: await readInputs('fit'), trial: await readInputs('trial') };
     const found: { cut: number; report: Omit<CutReport, 'cut'>; profile: CodecProfile | undefined }[] = [];
     for (const cut of cuts) {
       const { name } = manifest.cuts[cut]!;

@@ -1,5 +1,5 @@
-// A labelled folder of pictures, parted into those a profile is made from and those it is measured on; the two never
-// overlap, and both are spread over the classes. It opens no picture.
+// A labelled folder of pictures, parted into those a profile is fitted to, those that decide on its step, and those it is
+// measured on; no two overlap, and all are spread over the classes. It opens no picture.
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../errors.ts';
@@ -10,41 +10,52 @@ export interface LabelledPicture {
   label: number;
 }
 
-export interface PictureSets {
-  calibration: LabelledPicture[];
-  test: LabelledPicture[];
-}
+export type PictureUse = 'fit' | 'trial' | 'test';
 
 /**
- * Either `labels.json` ({ file: class index }) lies beside the pictures: of every five, in its order, the first two serve
- * calibration. Or there is one sub-folder per class, classes by name: every tenth picture by name is for the test.
+ * Either `labels.json` ({ file: class index }) lies beside the pictures: of every five, in its order, one is fitted to, one
+ * is for trials, three are for the test. Or there is one sub-folder per class, classes by name: a model has usually been
+ * trained on all but every tenth picture, and is too sure about those to judge a loss by them; so they are fitted to, and
+ * of every three others one is for trials and two for the test.
  *
  * @throws IsthmusError OPTION_INVALID when the folder is neither, or has too few pictures
  */
 export async function labelledPictures(
   folder: string,
-  limits: { calibration: number; test: number },
-): Promise<PictureSets> {
+  limits: Readonly<Record<PictureUse, number>>,
+): Promise<Record<PictureUse, LabelledPicture[]>> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw unusable(folder, 'cannot be read', cause);
   });
-  const sets = entries.some((e) => e.isFile() && e.name === 'labels.json')
+  const pictures = entries.some((e) => e.isFile() && e.name === 'labels.json')
     ? await byFile(folder)
     : await byFolder(
         folder,
         entries.filter((e) => e.isDirectory()).map((e) => e.name),
       );
-  const calibration = spread(sets.calibration, limits.calibration);
-  const test = spread(sets.test, limits.test);
-  if (calibration.length < 4 || test.length === 0)
+  const chosen = { fit: part('fit'), trial: part('trial'), test: part('test') };
+  const { fit, trial, test } = chosen;
+  if (fit.length < 4 || trial.length === 0 || test.length === 0)
     throw unusable(
       folder,
-      `has only ${calibration.length} pictures for calibration and ${test.length} for the test`,
+      `has only ${fit.length} pictures to fit to, ${trial.length} for trials and ${test.length} for the test`,
     );
-  return { calibration, test };
+  return chosen;
+
+  function part(use: PictureUse): LabelledPicture[] {
+    return spread(
+      pictures.filter((p) => p.use === use).map(({ picture }) => picture),
+      limits[use],
+    );
+  }
 }
 
-async function byFile(folder: string): Promise<PictureSets> {
+interface Sorted {
+  use: PictureUse;
+  picture: LabelledPicture;
+}
+
+async function byFile(folder: string): Promise<Sorted[]> {
   let labels: unknown;
   try {
     labels = JSON.parse(await readFile(join(folder, 'labels.json'), 'utf8'));
@@ -52,27 +63,25 @@ async function byFile(folder: string): Promise<PictureSets> {
     throw unusable(folder, 'has a labels.json that is no JSON', cause);
   }
   const entries = Object.entries(labels as Record<string, unknown>);
-  const pictures = entries.map(([file, label]): LabelledPicture => {
+  return entries.map(([file, label], i): Sorted => {
     if (typeof label !== 'number' || !Number.isInteger(label) || label < 0)
       throw unusable(folder, `has a labels.json whose '${file}' is no class index`);
-    return { path: join(folder, file), label };
+    const use = (['fit', 'trial'] as const)[i % 5] ?? 'test';
+    return { use, picture: { path: join(folder, file), label } };
   });
-  return {
-    calibration: pictures.filter((_, i) => i % 5 < 2),
-    test: pictures.filter((_, i) => i % 5 >= 2),
-  };
 }
 
-async function byFolder(folder: string, names: string[]): Promise<PictureSets> {
+async function byFolder(folder: string, names: string[]): Promise<Sorted[]> {
   const classes = await Promise.all(
     names.sort(byName).map(async (name, label) => {
       const files = (await readdir(join(folder, name))).filter((file) => !file.startsWith('.')).sort(byName);
-      return files.map((file): LabelledPicture => ({ path: join(folder, name, file), label }));
+      return files.map((file, i): Sorted => {
+        const heldOut = (i / 10) % 3 === 1 ? 'trial' : 'test';
+        return { use: i % 10 === 0 ? heldOut : 'fit', picture: { path: join(folder, name, file), label } };
+      });
     }),
   );
-  const part = (wanted: (i: number) => boolean) =>
-    interleave(classes.map((pictures) => pictures.filter((_, i) => wanted(i))));
-  return { calibration: part((i) => i % 10 !== 0), test: part((i) => i % 10 === 0) };
+  return interleave(classes);
 }
 
 const byName = (a: string, b: string) => (a < b ? -1 : 1);

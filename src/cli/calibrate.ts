@@ -10,7 +10,8 @@ import { IsthmusError } from '../errors.ts';
 interface CalibrateFlags {
   images: string;
   cuts?: string[];
-  calibrationImages: number;
+  fitImages: number;
+  trialImages: number;
   testImages: number;
   loss: number;
   presets: PresetName[];
@@ -29,12 +30,13 @@ export function registerCalibrate(program: Command): void {
     .argument('<model-folder>', 'a folder that `isthmus split` has written; profiles and figures go into it')
     .requiredOption(
       '--images <DIR>',
-      'labelled pictures: labels.json {file: class index} beside them, or one sub-folder per class',
+      'labelled pictures: labels.json {file: class index} beside them, or one sub-folder per class (of which the model may have been trained on all but every tenth)',
     )
     .option('--cuts <CUTS>', 'names of cuts, parted by commas (default: all)', names)
-    .option('--calibration-images <N>', 'pictures to fit to', wholeNumber, 120)
-    .option('--test-images <N>', 'other pictures to measure on', wholeNumber, 300)
-    .option('--loss <NATS>', 'mean divergence from the whole model that quality 50 may cost', nats, 0.03)
+    .option('--fit-images <N>', 'pictures to take statistics from', wholeNumber, 120)
+    .option('--trial-images <N>', 'other pictures, which decide how coarse', wholeNumber, 120)
+    .option('--test-images <N>', 'yet others, to measure on', wholeNumber, 300)
+    .option('--loss <NATS>', 'mean divergence from the whole model that quality 50 may cost', nats, 0.02)
     .option('--presets <NAMES>', 'presets to measure, parted by commas', presetNames, DEFAULT_PRESETS)
     .option('--json <FILE>', 'also write what was tried and measured')
     .action(calibrate);
