@@ -54,6 +54,13 @@ module.exports = {
       to: { path: '^src/calibrate/' },
     },
     {
+      name: 'second-decoder-stands-alone',
+      comment: 'it shows that FORMAT.md is complete',
+      severity: 'error',
+      from: { path: '^e2e/secondDecoder/' },
+      to: { pathNot: '^e2e/secondDecoder/|^(node:)?crypto$' },
+    },
+    {
       name: 'no-cycles',
       severity: 'error',
       from: {},

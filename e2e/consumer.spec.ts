@@ -37,7 +37,7 @@ test('the packed package works in an empty Vite project', async ({ page, tail })
         cwd,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
-        env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip' },
+        env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: 'skip', FORCE_COLOR: '0' }, // plain text to compare with
       });
     const [{ filename }] = JSON.parse(
       sh('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], root),

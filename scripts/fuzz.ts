@@ -33,16 +33,19 @@ console.log(`${done} damaged frames in ${seconds.toFixed(0)} s, seed ${values.se
 const codes = [...new Set([...fuzzer.rows.values()].flatMap((row) => Object.keys(row.refused)))].sort();
 console.table(
   Object.fromEntries(
-    [...fuzzer.rows].sort().map(([family, { refused, slowestMs, compared, byKernels, ...row }]) => [
-      family,
-      {
-        ...row,
-        ...Object.fromEntries(codes.map((code) => [code, refused[code] ?? 0])),
-        'slowest ms': Number(slowestMs.toFixed(1)),
-        'tensors compared': compared,
-        'values by WebAssembly': byKernels,
-      },
-    ]),
+    [...fuzzer.rows]
+      .sort()
+      .map(([family, { refused, slowestMs, slowestMsPerMillion, compared, byKernels, ...row }]) => [
+        family,
+        {
+          ...row,
+          ...Object.fromEntries(codes.map((code) => [code, refused[code] ?? 0])),
+          'slowest ms': Number(slowestMs.toFixed(1)),
+          'large: ms a million': Number(slowestMsPerMillion.toFixed(1)),
+          'tensors compared': compared,
+          'values by WebAssembly': byKernels,
+        },
+      ]),
   ),
 );
 if (failure) {

@@ -38,7 +38,6 @@ export function readFrame(bytes: Uint8Array, limit = 2 ** 32): Frame {
   demand(H >= 32 && H % 4 === 0 && H <= L, 'H');
   demand(N <= 64, 'N too large');
   demand(header.uint(1, 'reserved byte') === 0, 'reserved byte');
-  demand(kind !== 2 || N === 0, 'an error has no tensors');
   const J = header.uint(4, 'J');
 
   const records = new Bytes(bytes.subarray(0, H));

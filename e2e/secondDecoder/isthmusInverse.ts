@@ -72,5 +72,7 @@ export function invertChannels(y: Int32Array, { groups, C, R, H, W, profile }: I
 
 /** The elements as float32 numbers. */
 export function toFloats(X: Float64Array, { E, nonnegative }: Isthmus): Float32Array {
-  return Float32Array.from(X, (x) => (nonnegative && x < 0 ? 0 : clamp(x, 16383) * 2 ** (E - 139)));
+  // Where E is 254, twice as much would be beyond float32.
+  const most = E === 254 ? 8191 : 16383;
+  return Float32Array.from(X, (x) => (nonnegative && x < 0 ? 0 : clamp(x, most) * 2 ** (E - 139)));
 }

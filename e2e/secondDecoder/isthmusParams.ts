@@ -29,6 +29,7 @@ export type Profiles = ReadonlyMap<string, Profile>;
 /** Reads and checks flags, params and shape. */
 export function readIsthmusParams(tensor: TensorRecord, profiles: Profiles): Isthmus {
   demand((tensor.flags & ~(CONST | SANITISED | SIGNED)) === 0, 'flags');
+  demand(!tensor.shape.includes(0), 'T = 0 without CONST');
   const W = tensor.shape.at(-1) ?? 1;
   const H = tensor.shape.at(-2) ?? 1;
   const P = tensor.shape.slice(0, -2).reduce((product, d) => product * d, 1);

@@ -25,7 +25,8 @@ export interface DecodeLimits {
 type FloatDecoder = (encoded: EncodedTensor, count: number) => Float32Array;
 
 /**
- * A float16 tensor of a lossy family takes, while it is decoded, 4 bytes an element beside its own 2 (a constant none).
+ * While it is decoded, a float16 tensor of a lossy family takes 4 bytes an element beside its own 2 (a constant none), one
+ * of family rans up to 3 bytes more; the kernels' memory, at most 32 MiB, is kept from call to call.
  *
  * @returns the tensor; raw data shares memory with the payload where its address allows
  * @throws IsthmusError FRAME_INVALID (breaks FORMAT.md), TOO_LARGE (above the limit), CODEC_INVALID (a family that is

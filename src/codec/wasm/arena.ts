@@ -2,8 +2,14 @@
 // filled and read through views. A view is good until memory grows again, so it is made where it is used.
 import { dropKernels, type Kernels, wasmKernels } from './kernels.ts';
 
-/** Larger tensors are left to TypeScript: they need up to 12 bytes an element here beside their own. */
+/** Encoders leave larger tensors to TypeScript: they need up to 12 bytes an element here beside their own. */
 export const MAX_ELEMENTS = 2 ** 23;
+
+/**
+ * What decoders leave to TypeScript, which needs little beside the result: a stranger's hundred bytes may declare 64 MiB, and
+ * shall not make this memory grow beyond what is kept anyway.
+ */
+export const MAX_DECODED_ELEMENTS = 2 ** 21;
 
 const PAGE = 65_536;
 /** A vector; every piece starts on a multiple of it. */

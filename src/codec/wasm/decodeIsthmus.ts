@@ -10,8 +10,8 @@ import {
   readIsthmusParams,
 } from '../reference/isthmusSetup.ts';
 import { indexStream } from '../reference/rans.ts';
-import { type Arena, withArena } from './arena.ts';
-import { layOutSteps, layOutTask, MAX_ISTHMUS_ELEMENTS, SLACK, transformBlocks } from './isthmusTask.ts';
+import { type Arena, MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
+import { layOutSteps, layOutTask, SLACK, transformBlocks } from './isthmusTask.ts';
 
 /** What the decoder may read behind the stream, four bytes a symbol, before it looks for lanes that ran over. */
 const OVERRUN = 4 * 1024 + SLACK;
@@ -27,7 +27,7 @@ export function decodeIsthmus(
   profiles: ProfileLookup,
 ): Float32Array | undefined {
   if (flags & ~(TENSOR_FLAGS.SANITISED | TENSOR_FLAGS.SIGNED)) return undefined;
-  if (total === 0 || total > MAX_ISTHMUS_ELEMENTS) return undefined;
+  if (total === 0 || total > MAX_DECODED_ELEMENTS / 2) return undefined;
   const signed = (flags & TENSOR_FLAGS.SIGNED) !== 0;
   return withArena((arena) => {
     const { header, setup } = readIsthmusParams(params, shape, profiles);

@@ -10,7 +10,7 @@ import {
   type Sections,
   type SlicerHeader,
 } from '../reference/slicerLayout.ts';
-import { type Arena, MAX_ELEMENTS, withArena } from './arena.ts';
+import { type Arena, MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
 
 /** Bytes that kernels may touch behind a piece. */
 const SLACK = 64;
@@ -26,7 +26,7 @@ export function decodeSlicer(
   { flags, params, payload }: EncodedTensor,
   total: number,
 ): Float32Array | undefined {
-  if (flags & TENSOR_FLAGS.CONST || total > MAX_ELEMENTS) return undefined;
+  if (flags & TENSOR_FLAGS.CONST || total > MAX_DECODED_ELEMENTS) return undefined;
   const signed = (flags & TENSOR_FLAGS.SIGNED) !== 0;
   const [header, sections] = readParams(params, total, signed);
   if (payload.length !== 4 * sections.end) return undefined;

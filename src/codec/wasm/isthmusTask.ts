@@ -7,7 +7,7 @@ import { MAGNITUDE_CAP, THRESHOLDS } from '../reference/isthmusSymbols.ts';
 import { dctMatrix } from '../reference/isthmusTransform.ts';
 import type { Arena } from './arena.ts';
 
-/** Larger tensors are left to TypeScript: they need up to 24 bytes an element in the memory of the kernels. */
+/** The encoder leaves larger tensors to TypeScript: they need up to 24 bytes an element in the memory of the kernels. */
 export const MAX_ISTHMUS_ELEMENTS = 2 ** 22;
 /** Bytes that kernels may touch behind a piece. */
 export const SLACK = 64;
