@@ -31,7 +31,7 @@ export const RD_MODELS: readonly RdModel[] = [
     preprocess: 'imagenet',
     cuts: [
       'squeezenet0_relu10_fwd',
-      'squeezenet0_concat3',
+      'squeezenet0_pool2_fwd',
       'squeezenet0_relu16_fwd',
       'squeezenet0_relu22_fwd',
     ],

@@ -25,14 +25,13 @@ export const SEEDS = ['slicer', 'rans'] as const;
 
 /** Share kept → error budgets. Those that lose to a neighbour in bytes and loss everywhere are left out. */
 const SLICER_GRID: readonly (readonly [keep: number, deltas: readonly number[]])[] = [
-  [1, [0.01, 0.03, 0.0715, 0.17]],
-  [0.8, [0.03, 0.0715, 0.17]],
+  [1, [0.01, 0.03, 0.0715]],
+  [0.8, [0.03, 0.0715]],
   [0.6, [0.03, 0.17]],
-  [0.4, [0.0715, 0.17]],
-  [0.25, [0.0715, 0.17]],
-  [0.12, [0.0715, 0.17]],
+  [0.4, [0.0715]],
+  [0.25, [0.0715]],
 ];
-const QUALITIES = [15, 22.5, 30, 36, 42, 48, 54, 60] as const;
+const QUALITIES = [22.5, 30, 36, 42, 48, 54] as const;
 /** A profile's quality 50 is where the loss was calibrated to be small. */
 const PROFILE_QUALITIES = [30, 36, 42, 48, 54, 60, 66, 72] as const;
 
@@ -47,7 +46,7 @@ export function cutSettings(profile: CodecProfile | undefined, quick: boolean): 
     ...thin(SLICER_GRID).flatMap(([keep, deltas]) =>
       deltas.map((delta) => coded('slicer', `keep ${keep} delta ${delta}`, slicer(keep, delta))),
     ),
-    ...[2, 3, 4, 5, 6, 7, 8].map((bits) => coded('rans', `Q ${bits}`, { family: 'rans', bits })),
+    ...[2, 3, 4, 5, 6].map((bits) => coded('rans', `Q ${bits}`, { family: 'rans', bits })),
     ...(['dct', 'none'] as const).flatMap((transform) =>
       thin(QUALITIES).map((quality) =>
         coded(`isthmus ${transform}`, `quality ${quality}`, { family: 'isthmus', quality, transform }),
