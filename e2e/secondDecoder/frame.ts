@@ -48,7 +48,7 @@ export function readFrame(bytes: Uint8Array, limit = 2 ** 32): Frame {
   let declared = 0;
   for (let i = 0; i < N; i++) {
     const tensor = readRecord(records, payloads);
-    declared += elementCount(tensor.shape) * ELEMENT_SIZE[tensor.type];
+    declared += elementCount(tensor.shape) * countedSize(tensor.family, tensor.type);
     demand(declared <= MEBI_64, 'the tensors are too large together');
     tensors.push(tensor);
   }
@@ -77,10 +77,16 @@ function readRecord(records: Bytes, payloads: Bytes): TensorRecord {
     'dimension too large',
   );
   // A product that overflows is far above the limit unless a dimension is 0, and then it is exactly 0.
-  demand(shape.includes(0) || elementCount(shape) * ELEMENT_SIZE[type] <= MEBI_64, 'tensor too large');
+  demand(shape.includes(0) || elementCount(shape) * countedSize(family, type) <= MEBI_64, 'tensor too large');
   const params = records.take(P, 'params');
   records.zerosToFour('params padding');
   const payload = payloads.take(Q, 'payload');
   payloads.zerosToFour('payload padding');
   return { family, type, flags, shape, params, payload };
+}
+
+/** float16 of a family that quantises counts as 4. */
+function countedSize(family: string, type: TensorRecord['type']): number {
+  const quantises = family !== 'raw' && family !== 'image';
+  return type === 'float16' && quantises ? 4 : ELEMENT_SIZE[type];
 }

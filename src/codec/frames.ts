@@ -55,7 +55,7 @@ export function encodeAll(
  * Reads a frame from bytes that nobody vouches for and decodes its tensors.
  *
  * @throws IsthmusError FRAME_INVALID, FRAME_CORRUPT (checksum), FRAME_VERSION, TOO_LARGE, CODEC_INVALID; never anything
- *   else, and never after allocating more than the limits allow (for float16 of a lossy family, 6 bytes an element)
+ *   else, and never after allocating more than the limits allow (float16 of a lossy family counts as 4 bytes an element)
  * @example
  * const { tensors, meta } = decodeFrame(new Uint8Array(await response.arrayBuffer()));
  */

@@ -10,15 +10,15 @@ import { frameOf, makeSeeds } from './hostileSeeds.fixture.ts';
 import { decodeFrame } from './index.ts';
 import { mutateFrame, pick } from './mutate.fixture.ts';
 import { codeOf } from './outcome.fixture.ts';
-import { type EncodedTensor, LIMITS } from './params.ts';
+import { countedBytes, LIMITS } from './params.ts';
 import { madeProfileByName } from './reference/isthmusProfiles.ts';
 import { randomBits } from './reference/vectors.ts';
 import { wasmKernels } from './wasm/kernels.ts';
 
 const FRAMES = 200_000;
 const MEBI = 2 ** 20;
-/** What the heap may seem to grow by, compiled code and the test runner's own doings among it: an array of a million is more. */
-const HEAP_NOISE = 4 * MEBI;
+/** What the heap may seem to grow by, compiled code and the test runner's own doings among it: an array of a million numbers is as much. */
+const HEAP_NOISE = 8 * MEBI;
 const profiles = madeProfileByName;
 
 test('damaged frames: typed errors only, none slow, and one answer from WebAssembly, TypeScript and reference', {
@@ -55,10 +55,6 @@ test('damaged frames: typed errors only, none slow, and one answer from WebAssem
 });
 
 describe('memory', () => {
-  /** Beside the result: 4 bytes an element for float16 until it is rounded, 3 for the symbols of rans. */
-  const working = (count: number, { family, dtype, flags }: EncodedTensor) =>
-    flags & 1 ? 0 : count * ((dtype === 'float16' ? 4 : 0) + (family === 'rans' ? 3 : 0));
-
   test.each([12, 20, 22, 24])('2^%i elements out of a hundred bytes', (log) => {
     const count = 2 ** log;
     for (const [name, plain] of Object.entries(extremes(count)))
@@ -67,8 +63,8 @@ describe('memory', () => {
         const bytes = frameOf(tensor);
         expect(bytes.length).toBeLessThan(250);
         // Of what was declared, not only of the limit. Kernels keep their memory for later calls.
-        const declared = count * (dtype === 'float16' ? 2 : 4);
-        const allowed = declared + working(count, tensor) + 2 * bytes.length + MEBI;
+        const declared = count * countedBytes(tensor.family, dtype);
+        const allowed = declared + 2 * bytes.length + MEBI;
         const made = measureAllocation(() => codeOf(() => decodeFrame(bytes)));
         if (made.buffers > allowed || made.heap > HEAP_NOISE)
           expect.fail(`${name}, ${dtype}: ${JSON.stringify(made)}`);

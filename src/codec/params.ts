@@ -1,5 +1,6 @@
 // CodecParams: what a codec is asked to do, presets by name, and their validation. Shared by both ends.
 // Floats are turned into integers here, once, so that every encoder computes with the same whole numbers.
+import { bytesPerElement, type DType } from '../tensor.ts';
 import { bad, inRange } from './checks.ts';
 import { type IsthmusParams, planIsthmus } from './isthmusPlan.ts';
 
@@ -174,6 +175,13 @@ export const LIMITS = {
   tensors: 64,
 } as const;
 
+/**
+ * Bytes an element of a tensor counts against `LIMITS.outputBytes`: its own, but 4 for float16 of a family that quantises,
+ * which is float32 until it is rounded.
+ */
+export const countedBytes = (family: EncodedTensor['family'], dtype: DType): number =>
+  dtype === 'float16' && family !== 'raw' && family !== 'image' ? 4 : bytesPerElement(dtype);
+
 /** Flags of an encoded tensor (u8 on the wire). */
 export const TENSOR_FLAGS = {
   /** Every element equals one value; the payload is empty. */
@@ -188,7 +196,7 @@ export const TENSOR_FLAGS = {
 export interface EncodedTensor {
   /** 'image' is a JPEG, WebP or PNG file in the payload; only the tail decodes it. */
   family: Family | 'image';
-  dtype: import('../tensor.ts').DType;
+  dtype: DType;
   shape: readonly number[];
   flags: number;
   /** Family-specific side information (FORMAT.md), at most a few hundred bytes. */

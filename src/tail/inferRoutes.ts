@@ -1,9 +1,9 @@
 // POST /models/:name/infer: one frame (or one picture) up, one frame (or JSON) down. Everything is checked in the order
 // of its cost: model, content type, size, frame, cut, shapes, and only then decoded and run.
 import { Hono } from 'hono';
-import type { EncodedTensor } from '../codec/params.ts';
+import { countedBytes, type EncodedTensor } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
-import { bytesPerElement, type DType, type Tensors } from '../tensor.ts';
+import type { Tensors } from '../tensor.ts';
 import { FRAME_TYPE, type Frame, INPUT_CUT } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import type { InferOptions } from './backend.ts';
@@ -65,9 +65,8 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
  * many may wait for a thread. Raw tensors stay where they are, in the body.
  */
 function unpackedBytes({ tensors }: Frame): number {
-  const work = (dtype: DType) => (dtype === 'float16' ? 4 : 0); // it is float32 before it is rounded
-  const bytes = ({ dtype, shape }: EncodedTensor) =>
-    shape.reduce((n, dim) => n * dim, bytesPerElement(dtype) + work(dtype));
+  const bytes = ({ family, dtype, shape }: EncodedTensor) =>
+    shape.reduce((n, dim) => n * dim, countedBytes(family, dtype));
   const stay = ['raw', 'image'];
   return tensors.filter((t) => !stay.includes(t.family)).reduce((sum, t) => sum + bytes(t), 0);
 }

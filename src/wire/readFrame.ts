@@ -1,8 +1,8 @@
 // Reads a frame from bytes that nobody vouches for. Every length is checked before it is used, in the order that
 // FORMAT.md gives ("Reading"); params and payloads are views, so nothing but the meta is copied. It decodes no tensor.
-import { type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../codec/params.ts';
+import { countedBytes, type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
-import { bytesPerElement, DTYPES } from '../tensor.ts';
+import { DTYPES } from '../tensor.ts';
 import { frameChecksum } from './crc32.ts';
 import { jsonDepth, MAX_JSON_DEPTH } from './jsonDepth.ts';
 import { FAMILY_CODES, FRAME_KINDS, type Frame, type FrameMeta, MAGIC, VERSION } from './layout.ts';
@@ -107,7 +107,7 @@ function readRecord(c: Cursor): EncodedTensor {
   const end = paramsAt + pad4(paramsBytes);
   if (end > header) throw invalid('a tensor record does not fit into the header');
   const shape: number[] = [];
-  let declared = bytesPerElement(dtype); // at most 8 · 2^(31·8), which a double holds
+  let declared = countedBytes(family, dtype); // at most 8 · 2^(31·8), which a double holds
   for (let at = dimsAt; at < paramsAt; at += 4) {
     const dim = view.getUint32(at, true);
     if (dim > LIMITS.dimension) throw tooLarge(`A dimension is ${dim}; the limit is ${LIMITS.dimension}`);

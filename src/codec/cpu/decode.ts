@@ -1,10 +1,10 @@
 // Encoded tensor in, tensor out, on the CPU of the tail: checks what is declared before anything is allocated, picks
 // the family, rounds to float16 where that is wanted. Pictures are not decoded here; the tail has its own way for them.
 import { IsthmusError } from '../../errors.ts';
-import { bytesPerElement, type Tensor } from '../../tensor.ts';
-import { type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../params.ts';
+import type { Tensor } from '../../tensor.ts';
+import { countedBytes, type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../params.ts';
 import type { CodecProfile } from '../profile.ts';
-import { toFloat16 } from '../reference/float16.ts';
+import { narrow, toFloat16 } from '../reference/float16.ts';
 import { decodeRaw } from '../reference/raw.ts';
 import { damaged } from '../reference/slicerLayout.ts';
 import { decodeIsthmus as decodeIsthmusFast } from '../wasm/decodeIsthmus.ts';
@@ -25,8 +25,8 @@ export interface DecodeLimits {
 type FloatDecoder = (encoded: EncodedTensor, count: number) => Float32Array;
 
 /**
- * While it is decoded, a float16 tensor of a lossy family takes 4 bytes an element beside its own 2 (a constant none), one
- * of family rans up to 3 bytes more; the kernels' memory, at most 32 MiB, is kept from call to call.
+ * Takes no memory beside the result's; a float16 tensor of a lossy family keeps the 4 bytes an element that it was decoded
+ * in, and counts as such. The kernels' memory, at most 32 MiB, is kept from call to call.
  *
  * @returns the tensor; raw data shares memory with the payload where its address allows
  * @throws IsthmusError FRAME_INVALID (breaks FORMAT.md), TOO_LARGE (above the limit), CODEC_INVALID (a family that is
@@ -67,17 +67,25 @@ function decodeFloats(encoded: EncodedTensor, count: number, decode: FloatDecode
     const [value] = toFloat16(decode({ ...encoded, shape: [1] }, 1)); // a hundred bytes shall not unpack to floats first
     return { dtype, shape, data: new Uint16Array(count).fill(value!) };
   }
-  return { dtype, shape, data: toFloat16(decode(encoded, count)) };
+  return { dtype, shape, data: narrowInPlace(decode(encoded, count)) };
 }
 
-function declaredElements({ dtype, shape }: EncodedTensor, outputBytes: number): number {
+/** float16 patterns in the first half of the memory of `floats`, which are lost. */
+function narrowInPlace(floats: Float32Array): Uint16Array {
+  const patterns = new Uint32Array(floats.buffer, floats.byteOffset, floats.length);
+  const halves = new Uint16Array(floats.buffer, floats.byteOffset, floats.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = patterns[i] === 0 ? 0 : narrow(patterns[i]!); // most are zero
+  return halves;
+}
+
+function declaredElements({ family, dtype, shape }: EncodedTensor, outputBytes: number): number {
   if (shape.length > LIMITS.rank) throw damaged(`it has ${shape.length} dimensions`);
   let count = 1;
   for (const dim of shape) {
     if (!Number.isInteger(dim) || dim < 0 || dim > LIMITS.dimension) throw damaged(`its shape is [${shape}]`);
     count *= dim; // at most 2^(31·8), which a double holds
   }
-  if (count * bytesPerElement(dtype) <= outputBytes) return count;
+  if (count * countedBytes(family, dtype) <= outputBytes) return count;
   throw new IsthmusError(
     'TOO_LARGE',
     `A tensor of shape [${shape}] is above the limit of ${outputBytes} bytes. Send less or raise the limit.`,

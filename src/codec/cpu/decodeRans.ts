@@ -1,4 +1,4 @@
-// The fast decoder of family `rans`, for the tail: symbols by table of slots, then one pass over the rows. Accepts and
+// The fast decoder of family `rans`, for the tail: symbols by table of slots, a pass over the rows, a pass over the elements. Accepts and
 // refuses exactly what codec/reference does, and gives the same values.
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
 import { stepsOf, valuesOf } from '../reference/aiq.ts';
@@ -21,20 +21,28 @@ export function decodeRans({ flags, params, payload }: EncodedTensor, total: num
     return Object.is(value, 0) ? output : output.fill(value);
   }
   const { quantiser, csr, lanes, table } = readRansParams(params, total);
-  const symbols = new Uint8Array(symbolCount(csr));
-  decodeStream(payload, lanes, slotsOfTable(table), symbols);
   const { zero } = stepsOf(quantiser);
-  return place(symbols, csr, valuesOf(quantiser), zero);
+  const values = valuesOf(quantiser);
+  // All in the memory of the result, which a stranger's hundred bytes may make large: D in its first three quarters, where it
+  // always has room, the codes in the last one, and then each code becomes a number before its place is written over.
+  const output = new Float32Array(total);
+  const symbols = new Uint8Array(output.buffer, 0, symbolCount(csr));
+  const codes = new Uint8Array(output.buffer, 3 * total, total);
+  decodeStream(payload, lanes, slotsOfTable(table), symbols);
+  place(symbols, csr, values.length, zero, codes);
+  for (let i = 0; i < total; i++) output[i] = values[codes[i]!]!;
+  return output;
 }
 
-/** From D to elements; every symbol of D is checked on the way. */
+/** From D to codes; every symbol of D is checked on the way. */
 function place(
   symbols: Uint8Array,
   { columns, rows, present }: CsrShape,
-  values: Float32Array,
+  alphabet: number,
   zero: number,
-): Float32Array {
-  const output = new Float32Array(rows * columns);
+  codes: Uint8Array,
+): void {
+  codes.fill(zero);
   const firstRow = 2 * present;
   let taken = 0;
   for (let row = 0; row < rows; row++) {
@@ -45,12 +53,11 @@ function place(
     for (const end = taken + count; taken < end; taken++) {
       const code = symbols[taken]!;
       const column = symbols[present + taken]!;
-      if (code === zero || code >= values.length) throw damaged('a code is out of range');
+      if (code === zero || code >= alphabet) throw damaged('a code is out of range');
       if (column <= last || column >= columns) throw damaged('its columns do not rise or are out of range');
-      output[start + column] = values[code]!;
+      codes[start + column] = code;
       last = column;
     }
   }
   if (taken !== present) throw damaged('its rows do not have all elements');
-  return output;
 }

@@ -2,7 +2,7 @@
 // the CPU has checked all it can; the values equal those of the CPU decoders bit for bit. It reads no frame.
 import { IsthmusError } from '../../errors.ts';
 import { bytesPerElement } from '../../tensor.ts';
-import { type EncodedTensor, LIMITS } from '../params.ts';
+import { countedBytes, type EncodedTensor, LIMITS } from '../params.ts';
 import type { CodecProfile } from '../profile.ts';
 import { decodeRaw } from '../reference/raw.ts';
 import { damaged } from '../reference/slicerLayout.ts';
@@ -222,14 +222,14 @@ function planDecoding(encoded: EncodedTensor, count: number, ...rest: Rest): Dec
 }
 
 /** The same refusals, in the same order, as the CPU decoder's. */
-function declaredElements({ dtype, shape }: EncodedTensor, outputBytes: number): number {
+function declaredElements({ family, dtype, shape }: EncodedTensor, outputBytes: number): number {
   if (shape.length > LIMITS.rank) throw damaged(`it has ${shape.length} dimensions`);
   let count = 1;
   for (const dim of shape) {
     if (!Number.isInteger(dim) || dim < 0 || dim > LIMITS.dimension) throw damaged(`its shape is [${shape}]`);
     count *= dim;
   }
-  if (count * bytesPerElement(dtype) <= outputBytes) return count;
+  if (count * countedBytes(family, dtype) <= outputBytes) return count;
   throw new IsthmusError(
     'TOO_LARGE',
     `A tensor of shape [${shape}] is above the limit of ${outputBytes} bytes. Send less or raise the limit.`,
