@@ -28,7 +28,7 @@ interface Tally {
 
 /** Runs the benchmark and publishes its table. Without `--data` only the embedded model and drawn pictures are there. */
 export async function benchE2e(
-  options: BenchOptions & { device: BenchDevice; images?: number },
+  options: BenchOptions & { device: BenchDevice; images?: number; profiles?: string },
 ): Promise<void> {
   // A software adapter needs seconds per picture; a quick look at it stays with the embedded model.
   const slow = options.quick === true && options.device === 'webgpu';
@@ -38,7 +38,7 @@ export async function benchE2e(
       'Without --data: the embedded model on this repository’s drawn pictures; no squeezenet, mobilenet, accuracy.',
     );
   }
-  await using fleet = await assembleFleet(slow ? undefined : options.data);
+  await using fleet = await assembleFleet(slow ? undefined : options.data, options.profiles);
   const app = join(packageRoot, 'dist-app');
   const server = await createTailServer({
     models: fleet.folder,

@@ -1,10 +1,12 @@
 // The models a benchmark serves: the embedded one as it is, others from the data folder split into a scratch folder.
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IsthmusError } from '../src/errors.ts';
 import { partition } from '../src/model/index.ts';
+import { writeModelFolder } from '../src/model/node/modelFolder.ts';
 import { type Dataset, packageRoot } from './datasets.ts';
+import { ensureCalibrated } from './rdProfiles.ts';
 
 export interface Served {
   name: string;
@@ -23,8 +25,12 @@ const FROM_DATA = [
 
 const EMBEDDED = 'neck10';
 
-/** Puts the models into one folder a tail can serve. Dispose to remove it. */
-export async function assembleFleet(data: string | undefined): Promise<Fleet> {
+/**
+ * Puts the models into one folder a tail can serve. Dispose to remove it.
+ *
+ * @param profiles folder of calibrated model folders; a model that is missing there is calibrated there first
+ */
+export async function assembleFleet(data: string | undefined, profiles?: string): Promise<Fleet> {
   const folder = await mkdtemp(join(tmpdir(), 'isthmus-bench-'));
   const models: Served[] = [{ name: EMBEDDED, dataset: 'imagenette' }];
   await cp(join(packageRoot, 'models', EMBEDDED), join(folder, EMBEDDED), { recursive: true });
@@ -35,14 +41,16 @@ export async function assembleFleet(data: string | undefined): Promise<Fleet> {
     const names = JSON.parse(await readFile(join(data!, 'images', 'imagenet_classes.json'), 'utf8')) as {
       name: string;
     }[];
-    const { manifest, files } = await partition(bytes, {
+    const split = await partition(bytes, {
       name,
       preprocess,
       labels: names.map((c) => c.name),
     });
-    await mkdir(join(folder, name));
-    await writeFile(join(folder, name, 'manifest.json'), JSON.stringify(manifest));
-    for (const [segment, content] of files) await writeFile(join(folder, name, segment), content);
+    if (profiles) {
+      const calibrated = join(profiles, name);
+      await ensureCalibrated(calibrated, split, join(data!, 'images', 'imagenet-sample-500'));
+      await cp(calibrated, join(folder, name), { recursive: true });
+    } else await writeModelFolder(join(folder, name), split);
     models.push({ name, dataset: 'imagenet' });
   }
   return { folder, models, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };

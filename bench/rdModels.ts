@@ -1,5 +1,4 @@
-// The models, cuts and pictures of the rate–accuracy benchmark. Which pictures are tested follows the rule by which
-// src/calibrate parts a folder, so that none of them made a profile. No model runs here.
+// The models, cuts and pictures of the rate–accuracy benchmark. No model runs here.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { IsthmusError } from '../src/errors.ts';
@@ -68,25 +67,9 @@ export async function splitModel(model: RdModel, data: string): Promise<Partitio
   return partition(bytes, { name: model.name, preprocess, cuts: model.cuts });
 }
 
-/**
- * Labelled pictures for the measurement. imagenette: two of three of the held-out tenth, classes in turn.
- * imagenet-sample-500: three of five. The others are left for calibration.
- */
-export async function testPictures(model: RdModel, data: string, limit: number): Promise<Labelled[]> {
-  if (model.pictures === 'imagenette') {
-    const heldOut = await loadDataset('imagenette', data, 10_000);
-    const rank = new Map<number, number>();
-    return heldOut
-      .filter(({ label }) => {
-        const i = rank.get(label!) ?? 0;
-        rank.set(label!, i + 1);
-        return i % 3 !== 1;
-      })
-      .slice(0, limit);
-  }
-  const all = await loadDataset('imagenet', data, 501);
-  return all.filter((_, i) => i % 5 >= 2).slice(0, limit);
-}
+/** Labelled pictures for the measurement. */
+export const testPictures = (model: RdModel, data: string, limit: number): Promise<Labelled[]> =>
+  loadDataset(model.pictures, data, limit);
 
 /** Folder of the labelled pictures, of which `isthmus calibrate` takes others than {@link testPictures}. */
 export const pictureFolder = (model: RdModel, data: string) =>

@@ -1,12 +1,13 @@
 // Calibrated profiles for the benchmarks: read from model folders as `isthmus calibrate` leaves them, or made there first,
 // on pictures that no benchmark tests with.
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { calibrateModel } from '../src/calibrate/calibrateModel.ts';
 import { type CodecProfile, parseProfile } from '../src/codec/profile.ts';
 import type { Partition } from '../src/model/index.ts';
-import { type Manifest, parseManifest } from '../src/model/manifest.ts';
+import { parseManifest } from '../src/model/manifest.ts';
+import { writeModelFolder } from '../src/model/node/modelFolder.ts';
 
 /** The loss, mean KL in nats, that the quality of 50 of a profile is calibrated for; see `isthmus calibrate --loss`. */
 const LOSS = 0.02;
@@ -30,15 +31,11 @@ export async function readProfiles(folder: string): Promise<Map<string, FoundPro
   return found;
 }
 
-/** Splits into `folder` and calibrates there, unless a model is there already. @param images labelled pictures */
-export async function ensureCalibrated(
-  folder: string,
-  { manifest, files }: Partition,
-  images: string,
-): Promise<void> {
-  if (existsSync(join(folder, 'manifest.json'))) return;
-  console.log(`  ${manifest.name}: calibrating in ${folder} …`);
-  await writeModel(folder, manifest, files);
+/** Splits into `folder` and calibrates there, unless an earlier run did so to its end. @param images labelled pictures */
+export async function ensureCalibrated(folder: string, split: Partition, images: string): Promise<void> {
+  if ((await readProfiles(folder)).size > 0) return;
+  console.log(`  ${split.manifest.name}: calibrating in ${folder} …`);
+  await writeModelFolder(folder, split);
   await calibrateModel(folder, {
     images,
     fitImages: 120,
@@ -48,10 +45,4 @@ export async function ensureCalibrated(
     presets: ['isthmus'],
     progress: () => undefined,
   });
-}
-
-async function writeModel(folder: string, manifest: Manifest, files: Partition['files']): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  for (const [name, content] of files) await writeFile(join(folder, name), content);
-  await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest));
 }

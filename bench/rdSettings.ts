@@ -31,7 +31,7 @@ const SLICER_GRID: readonly (readonly [keep: number, deltas: readonly number[]])
   [0.4, [0.0715]],
   [0.25, [0.0715]],
 ];
-const QUALITIES = [22.5, 30, 36, 42, 48, 54] as const;
+const QUALITIES = [22.5, 30, 36, 42, 48, 54, 60] as const;
 /** A profile's quality 50 is where the loss was calibrated to be small. */
 const PROFILE_QUALITIES = [30, 36, 42, 48, 54, 60, 66, 72] as const;
 

@@ -6,6 +6,8 @@ import { benchPartition } from '../../bench/partition.ts';
 import { benchRans } from '../../bench/rans.ts';
 import { benchRd } from '../../bench/rd.ts';
 
+const PROFILES = 'folder of calibrated model folders; what is missing there is made there';
+
 export function registerBench(program: Command): void {
   const bench = program
     .command('bench')
@@ -28,6 +30,7 @@ export function registerBench(program: Command): void {
       'node',
     )
     .option('--images <N>', 'images per model', (n) => Number.parseInt(n, 10))
+    .option('--profiles <DIR>', PROFILES)
     .action(benchE2e);
   add(
     'codec',
@@ -42,7 +45,7 @@ export function registerBench(program: Command): void {
   add('rd', 'rate and accuracy: every codec at every cut beside JPEG and WebP upload, on real pictures')
     .option('--images <N>', 'images per model', (n) => Number.parseInt(n, 10))
     .option('--models <NAMES>', 'only these, separated by commas')
-    .option('--profiles <DIR>', 'folder of calibrated model folders; what is missing there is made there')
+    .option('--profiles <DIR>', PROFILES)
     .option('--plots <DIR>', 'write rd-<model>.svg there')
     .action(benchRd);
   add(
