@@ -10,7 +10,7 @@ export interface PictureSetting {
   quality: number;
 }
 
-const QUALITIES = [5, 10, 20, 30, 40, 50, 70, 90];
+const QUALITIES = [5, 10, 20, 30, 40, 50, 70, 90, 97];
 
 /** `quick` keeps every other quality. */
 export function pictureSettings(quick: boolean): PictureSetting[] {

@@ -7,7 +7,7 @@ import { bestCandidate, type Candidate, tryRecipe } from './candidates.ts';
 import { channelStatistics } from './channelStatistics.ts';
 import { frameBytes, roundTrip } from './codedSize.ts';
 import type { CutStatistics } from './draft.ts';
-import { RECIPES } from './recipes.ts';
+import { recipesFor } from './recipes.ts';
 import { BATCH, joined, rowsOf, tailAnswers } from './samples.ts';
 import { tailSensitivity } from './sensitivity.ts';
 import type { SplitModel } from './splitModel.ts';
@@ -72,7 +72,7 @@ export async function calibrateCut(
   const statistics: CutStatistics = { shape, features: fitted, channels, sensitivity, block };
   const trial = await trialOn(model, cut, trials, kind);
   const candidates: Candidate[] = [];
-  for (const recipe of RECIPES) {
+  for (const recipe of recipesFor(view.planes)) {
     progress(recipe.name);
     candidates.push(await tryRecipe(recipe, statistics, allowed, trial));
   }

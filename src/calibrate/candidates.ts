@@ -56,7 +56,12 @@ export async function tryRecipe(
   return { recipe, file, rank: draft.rank, step: found.step, ...(await tried(checked)) };
 }
 
-/** The fewest bytes among those that keep the loss, or nearly; when none does, the smallest loss. */
+/** Frames over which the download of a profile is counted: one of 100 kB has to save 100 bytes a frame. */
+const AMORTISED_FRAMES = 1000;
+
+/**
+ * The fewest bytes, of frame and profile, among those that keep the loss, or nearly; when none does, the smallest loss.
+ */
 export function bestCandidate(candidates: readonly Candidate[], allowed: number): Candidate {
   const kept = candidates.filter((c) => c.loss <= 1.1 * allowed);
   const rank = (c: Candidate) => (kept.length > 0 ? atLoss(c, allowed) : c.loss);
@@ -64,8 +69,8 @@ export function bestCandidate(candidates: readonly Candidate[], allowed: number)
 }
 
 /** Bytes at exactly the allowed loss: near it they fall by about a fifth when the loss doubles. */
-function atLoss({ bytes, loss }: Pick<Candidate, 'bytes' | 'loss'>, allowed: number): number {
-  return bytes * (Math.max(loss, 1e-9) / allowed) ** 0.35;
+function atLoss({ bytes, loss, file }: Candidate, allowed: number): number {
+  return bytes * (Math.max(loss, 1e-9) / allowed) ** 0.35 + file.length / AMORTISED_FRAMES;
 }
 
 function rootMeanSquare(coefficients: readonly Float32Array[]): number {

@@ -18,7 +18,7 @@ export interface Recipe {
   deadZone: number;
 }
 
-export const RECIPES: readonly Recipe[] = [
+const RECIPES: readonly Recipe[] = [
   { name: 'klt', metric: 'identity', blocks: true, weightExponent: 0, contexts: 'classes', deadZone: 85 },
   {
     name: 'klt-shrunk',
@@ -49,3 +49,13 @@ export const RECIPES: readonly Recipe[] = [
 
 /** What is added to the diagonal of a metric, as a share of its mean: no direction is free. */
 export const RIDGE = { identity: 0, shrunk: 0.3, fisher: 0.1 } as const;
+
+/**
+ * Cuts of more channels get no channel transform: it costs a multiplication per channel for every element, at 512 channels as
+ * much as the layers around it, and its profile a megabyte.
+ */
+const MOST_MIXED_CHANNELS = 256;
+
+/** The recipes that are worth trying on a cut of so many channels. */
+export const recipesFor = (channels: number): readonly Recipe[] =>
+  RECIPES.filter(({ metric }) => metric === 'none' || channels <= MOST_MIXED_CHANNELS);
