@@ -81,7 +81,10 @@ async function profilesOf(
 ): Promise<Map<string, FoundProfile>> {
   const folder = join(profiles ?? join(packageRoot, 'models'), model.name);
   if (profiles) await ensureCalibrated(folder, split, pictureFolder(model, data!));
-  return readProfiles(folder);
+  const found = await readProfiles(folder);
+  const without = split.manifest.cuts.map(({ name }) => name).filter((name) => !found.has(name));
+  if (without.length > 0) console.log(`  ${model.name}: no profile for ${without.join(', ')} in ${folder}`);
+  return found;
 }
 
 async function measure(
@@ -178,11 +181,11 @@ function curve(subject: RdSubject, family: string, results: readonly Result[]): 
 }
 
 const EXPLAINED = [
-  'Bytes per picture at equal loss; intervals are 95 % bootstrap intervals over pictures. A frame’s header and record, about',
-  '60 bytes, come on top of a feature as of an uploaded picture.',
+  'Bytes per picture at equal loss, of whole frames, for features and uploaded pictures alike; intervals are 95 % bootstrap',
+  'intervals over pictures. The best cut of Q1 is chosen on the same pictures.',
   `KL ${FIXED_KL}: mean KL to the uncompressed output, in nats. KL of 1 point: the KL at which this model loses one point`,
   'of top-1, fitted over all rows. 1 point: where top-1 itself has fallen by one point (isotonic fit, noisy).',
-  '≤: the coarsest setting loses less than that.',
+  '≤: the coarsest setting loses less than that; a ratio to such a rival is a lower bound, ≥.',
   'Q1 = isthmus at its best cut / best of JPEG and WebP; reach ≤ 0.15, beyond ≤ 0.08.',
   'Q2 = isthmus / best seed at each cut; reach ≤ 0.50, beyond ≤ 0.35.',
 ].join('\n');

@@ -122,7 +122,7 @@ function uploadRow({ head, once, again }: Compared): Row {
     by: named(once.isthmus),
     upload: shown(once.upload.bytes, 0),
     'by upload': named(once.upload),
-    ...ratio('Q1', once, again, (c) => c.isthmus.bytes / c.upload.bytes),
+    ...ratio('Q1', once, again, (c) => [c.isthmus, c.upload]),
   };
 }
 
@@ -135,20 +135,39 @@ function seedRow({ head, once, again }: Compared): Row {
     seed: shown(once.seed.bytes, 0),
     'by seed': named(once.seed),
     upload: shown(once.upload.bytes, 0),
-    ...ratio('Q2', once, again, (c) => c.isthmus.bytes / c.seed.bytes),
-    ...ratio('no profile Q2', once, again, (c) => c.plain.bytes / c.seed.bytes),
+    ...ratio('Q2', once, again, (c) => [c.isthmus, c.seed]),
+    ...ratio('no profile Q2', once, again, (c) => [c.plain, c.seed]),
   };
 }
 
-/** With its bootstrap interval. */
+/**
+ * Ours / the rival's, with its bootstrap interval. `bound` is ≥ where the rival's coarsest setting loses less than was asked
+ * for, so that fewer bytes might do for it; ≤ where ours does; ? where both do.
+ */
 function ratio(
   name: string,
   once: Comparison,
   again: readonly Comparison[],
-  of: (c: Comparison) => number,
+  sides: (c: Comparison) => readonly [ours: Reached, rival: Reached],
 ): Row {
-  const [low, high] = interval(again.map(of));
-  return { [name]: shown(of(once), 3), [`${name} low`]: shown(low, 3), [`${name} high`]: shown(high, 3) };
+  const [ours, rival] = sides(once);
+  const [low, high] = interval(again.map((c) => quotient(...sides(c))));
+  const bound = ours.atMost && rival.atMost ? '?' : rival.atMost ? '≥' : ours.atMost ? '≤' : '';
+  return {
+    [name]: shown(quotient(ours, rival), 3),
+    [`${name} low`]: shown(low, 3),
+    [`${name} high`]: shown(high, 3),
+    [`${name} bound`]: bound,
+  };
+}
+
+/**
+ * Where our curve never gets there, it would need any number of bytes. Where the rival's does not, a finer setting than was
+ * measured might: NaN, which is not counted in our favour.
+ */
+function quotient(ours: Reached, rival: Reached): number {
+  if (Number.isNaN(ours.bytes) && !Number.isNaN(rival.bytes)) return Number.POSITIVE_INFINITY;
+  return ours.bytes / rival.bytes;
 }
 
 const shown = (x: number, digits: number) => (Number.isFinite(x) ? Number(x.toFixed(digits)) : null);

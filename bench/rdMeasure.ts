@@ -11,12 +11,20 @@ import { argmax, divergence } from './rdStatistics.ts';
 
 /** One number per test picture each. */
 export interface Outcome {
+  /** Of a whole frame; on disk without its header and record. */
   bytes: number[];
   /** Best class. */
   top: number[];
   /** KL(uncompressed ‖ compressed) of the class probabilities, in nats. */
   kl: number[];
 }
+
+/**
+ * Bytes of the frame that carries one tensor of rank 4, or a picture's record, which is as long (FORMAT.md): header, record,
+ * and what is in it rounded up to words. What is kept on disk leaves them out.
+ */
+const frameBytes = (content: number) => 32 + 12 + 16 + 4 * Math.ceil(content / 4);
+const inFrames = (outcome: Outcome): Outcome => ({ ...outcome, bytes: outcome.bytes.map(frameBytes) });
 
 /** What is kept of a setting, or the result of `measure`, kept from then on. */
 async function kept(subject: RdSubject, name: string, measure: () => Promise<Outcome>): Promise<Outcome> {
@@ -58,7 +66,7 @@ export async function measureCut(
       }),
     );
   }
-  return outcomes;
+  return outcomes.map(inFrames);
 }
 
 /** Measures the rivals: the picture itself travels, and the whole model runs on what arrives. */
@@ -82,7 +90,7 @@ export async function measurePictures(
       }),
     );
   }
-  return outcomes;
+  return outcomes.map(inFrames);
 }
 
 interface Chain extends AsyncDisposable {

@@ -5,9 +5,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { calibrateModel } from '../src/calibrate/calibrateModel.ts';
 import { type CodecProfile, parseProfile } from '../src/codec/profile.ts';
+import { IsthmusError } from '../src/errors.ts';
 import type { Partition } from '../src/model/index.ts';
 import { parseManifest } from '../src/model/manifest.ts';
-import { writeModelFolder } from '../src/model/node/modelFolder.ts';
+import { readManifest, writeModelFolder } from '../src/model/node/modelFolder.ts';
 
 /** The loss, mean KL in nats, that the quality of 50 of a profile is calibrated for; see `isthmus calibrate --loss`. */
 const LOSS = 0.02;
@@ -31,11 +32,23 @@ export async function readProfiles(folder: string): Promise<Map<string, FoundPro
   return found;
 }
 
-/** Splits into `folder` and calibrates there, unless an earlier run did so to its end. @param images labelled pictures */
+/**
+ * Splits into `folder` and calibrates there, unless an earlier run did so to its end. A folder that is split already is
+ * calibrated as it is.
+ *
+ * @param images labelled pictures
+ * @throws IsthmusError OPTION_INVALID when the folder holds another split that is not calibrated
+ */
 export async function ensureCalibrated(folder: string, split: Partition, images: string): Promise<void> {
   if ((await readProfiles(folder)).size > 0) return;
   console.log(`  ${split.manifest.name}: calibrating in ${folder} …`);
-  await writeModelFolder(folder, split);
+  if (!existsSync(join(folder, 'manifest.json'))) await writeModelFolder(folder, split);
+  else if ((await readManifest(folder)).id !== split.manifest.id) {
+    throw new IsthmusError(
+      'OPTION_INVALID',
+      `${folder} holds another split of a model, without profiles. Calibrate it first, or name another folder with --profiles.`,
+    );
+  }
   await calibrateModel(folder, {
     images,
     fitImages: 120,

@@ -1,5 +1,5 @@
 // The codecs of the rate–accuracy benchmark, each at several settings: a feature in, its size on the wire and what the
-// tail gets out. Bytes are params and payload; frame header and tensor record, about 60 bytes, come on top of any.
+// tail gets out. Bytes are params and payload; rdMeasure adds header and record of the frame.
 import { decodeTensor } from '../src/codec/cpu/decode.ts';
 import { encodeTensor } from '../src/codec/cpu/encode.ts';
 import { type CodecParams, PRESETS, type SlicerParams } from '../src/codec/params.ts';

@@ -1,6 +1,7 @@
 // What every benchmark shares: the machine in words, medians, a table on the console, `{ machine, adapter, rows }` as JSON.
 import { writeFile } from 'node:fs/promises';
 import { arch, availableParallelism, cpus, platform, totalmem } from 'node:os';
+import { IsthmusError } from '../src/errors.ts';
 
 export type Row = Record<string, string | number | boolean | null>;
 
@@ -64,6 +65,15 @@ export async function publish(
 ): Promise<void> {
   console.log(`\nmachine  ${report.machine}\nadapter  ${report.adapter}\n\n${tables}\n`);
   if (!options.json) return;
-  await writeFile(options.json, `${JSON.stringify(report, null, 1)}\n`);
+  await writeReport(options.json, report);
   console.log(`written to ${options.json}`);
+}
+
+/** Writes what `--json FILE` asks for. @throws IsthmusError OPTION_INVALID */
+export async function writeReport(file: string, report: object): Promise<void> {
+  try {
+    await writeFile(file, `${JSON.stringify(report, null, 1)}\n`);
+  } catch (cause) {
+    throw IsthmusError.from(cause, 'OPTION_INVALID', `${file} cannot be written. Give --json another path.`);
+  }
 }

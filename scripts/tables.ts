@@ -48,7 +48,9 @@ function e2eTable({ machine, adapter, rows }: BenchReport): string {
 const whole = (value: Row[string] | undefined) =>
   typeof value === 'number' ? value.toLocaleString('en') : '–';
 const between = (row: Row, name: string) =>
-  typeof row[name] === 'number' ? `${row[name]} (${row[`${name} low`]}…${row[`${name} high`]})` : '–';
+  typeof row[name] === 'number'
+    ? `${row[`${name} bound`] ?? ''}${row[name]} (${row[`${name} low`] ?? '?'}…${row[`${name} high`] ?? '∞'})`
+    : '–';
 
 /** Bytes at equal loss, per cut: ours, the better seed, the better picture. */
 function rateTable({ rows }: BenchReport): string {

@@ -40,9 +40,15 @@ export function bytesPerElement(dtype: DType): number {
   return ARRAYS[dtype].BYTES_PER_ELEMENT;
 }
 
+/** Name of the array type that holds `dtype` here; undefined for what is no element type. */
+export function arrayName(dtype: DType): string | undefined {
+  return Object.hasOwn(ARRAYS, dtype) ? ARRAYS[dtype].name : undefined;
+}
+
 /** Whether `data` is an array of the type that `dtype` has here, also one of another realm. */
 export function holds(dtype: DType, data: TensorData): boolean {
-  return data[Symbol.toStringTag] === ARRAYS[dtype]?.name;
+  const name = arrayName(dtype);
+  return name !== undefined && data[Symbol.toStringTag] === name;
 }
 
 /** Product of the dimensions, 1 for a scalar. Refuses negative, fractional and > 2^31-1 products. */

@@ -9,11 +9,25 @@ export interface AnswerKind {
   scores: 'softmax' | 'none' | 'plain';
 }
 
-/** The labelled output where the manifest names one; else the first output, as logits when it is one row of numbers. */
-export function answerKind({ postprocess, outputs }: Manifest): AnswerKind {
+/**
+ * The labelled output where the manifest names one; else the first output, as logits when it is one row of numbers, as
+ * probabilities when `answer`, what a picture gave there, is a distribution: a second softmax would hide every loss.
+ */
+export function answerKind({ postprocess, outputs }: Manifest, answer?: Float32Array): AnswerKind {
   if (postprocess) return { output: postprocess.output, scores: postprocess.scores };
   const { name, shape } = outputs[0]!;
-  return { output: name, scores: shape.length === 2 ? 'softmax' : 'plain' };
+  if (shape.length !== 2) return { output: name, scores: 'plain' };
+  return { output: name, scores: answer && isDistribution(answer) ? 'none' : 'softmax' };
+}
+
+const isDistribution = (row: Float32Array) =>
+  row.every((x) => x >= 0) && Math.abs(row.reduce((a, b) => a + b, 0) - 1) < 1e-3;
+
+/** Classes that the answers tell apart; undefined where they are no classes. */
+export function classCount({ outputs }: Manifest, kind: AnswerKind): number | undefined {
+  const { shape } = outputs.find(({ name }) => name === kind.output)!;
+  if (!classifies(kind)) return undefined;
+  return shape.filter((dim) => typeof dim === 'number').reduce((a, b) => a * b, 1);
 }
 
 /** Whether the answers have a best class. */

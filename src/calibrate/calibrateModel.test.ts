@@ -1,6 +1,6 @@
 // The whole command on a network of a few kilobytes and drawn pictures: files, manifest, figures, and that what the
 // manifest promises is what the codec then does.
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readCutProfile, readManifest, writeModelFolder } from '../model/node/modelFolder.ts';
 import { partitionModel } from '../model/partition.ts';
 import { nodeShapeProbe as probe } from '../model/probeNode.ts';
-import { tinyNet } from '../model/testGraphs.fixture.ts';
+import { node, model as onnxModel, tinyNet, value, weight } from '../model/testGraphs.fixture.ts';
 import { calibrateModel } from './calibrateModel.ts';
 
 const preprocess = {
@@ -60,10 +60,11 @@ describe('calibrateModel', () => {
     const loss = 1e-4;
     const before = await readManifest(model);
     const reports = await calibrateModel(model, { ...options, images, loss });
+    const hash = (at: number) => reports[at]!.cut.profile!.sha256.slice(0, 8);
     expect((await readdir(model)).sort()).toEqual([
       'manifest.json',
-      'p.ispr',
-      'r1.ispr',
+      `p-${hash(1)}.ispr`,
+      `r1-${hash(0)}.ispr`,
       's0.onnx',
       's1.onnx',
       's2.onnx',
@@ -71,7 +72,7 @@ describe('calibrateModel', () => {
     const after = await readManifest(model);
     expect(after.id).toBe(before.id);
     for (const [i, { cut, profile }] of reports.entries()) {
-      expect(profile?.candidates).toHaveLength(5);
+      expect(profile?.candidates).toHaveLength(6);
       expect(profile?.best.loss).toBeLessThanOrEqual(1.1 * loss);
       expect(after.cuts[i]).toEqual(cut);
       const read = await readCutProfile(model, after.cuts[i]!);
@@ -100,6 +101,66 @@ describe('calibrateModel', () => {
     const [lax] = await calibrateModel(model, { ...one, loss: 1e-2 });
     expect(lax!.cut.calibration!.isthmus!.bytes).toBeLessThan(strict!.cut.calibration!.isthmus!.bytes!);
     expect((await readManifest(model)).cuts[0]).toEqual(others);
+  });
+
+  it('keeps what another calibration wrote meanwhile, and writes nothing into another split', async () => {
+    const twice = join(folder, 'twice');
+    const split = (cuts: string[]) =>
+      partitionModel(tinyNet(), { name: 'twice', probe, cuts, preprocess, labels });
+    await writeModelFolder(twice, await split(['r1', 'p']));
+    const one = { ...options, images, presets: ['isthmus'], loss: 1e-3 } as const;
+    const long = calibrateModel(twice, { ...one, cuts: ['r1'] });
+    await calibrateModel(twice, { ...one, cuts: ['p'], fitImages: 4, trialImages: 1, testImages: 1 });
+    await long;
+    for (const cut of (await readManifest(twice)).cuts)
+      expect(await readCutProfile(twice, cut), cut.name).toBeDefined();
+    let again: Promise<void> | undefined;
+    const progress = () => {
+      again ??= split(['r2']).then((other) => writeModelFolder(twice, other));
+    };
+    await expect(calibrateModel(twice, { ...one, cuts: ['r1'], progress })).rejects.toMatchObject({
+      code: 'MODEL_MISMATCH',
+    });
+    await again;
+    expect((await readdir(twice)).sort()).toEqual(['manifest.json', 's0.onnx', 's1.onnx']);
+  });
+
+  it('refuses class folders of another number of classes, and labels beyond the last class', async () => {
+    const wrong = { ...options, images: join(folder, 'wrong'), loss: 0.03 };
+    await mkdir(wrong.images);
+    for (const name of labels.slice(1))
+      await cp(join(images, name), join(wrong.images, name), { recursive: true });
+    const refusal = { code: 'OPTION_INVALID', message: expect.stringContaining('5 classes') as string };
+    await expect(calibrateModel(model, wrong)).rejects.toMatchObject(refusal);
+    const names = Array.from({ length: 20 }, (_, i) => `${i}.png`);
+    await writeFile(
+      join(wrong.images, 'labels.json'),
+      JSON.stringify(Object.fromEntries(names.map((n, i) => [n, i]))),
+    );
+    await expect(calibrateModel(model, wrong)).rejects.toMatchObject(refusal);
+  });
+
+  it('refuses a model whose cut is not float32, by the name of the tensor', async () => {
+    const half = join(folder, 'half');
+    const cast = (from: string, to: string, type: number) => node('Cast', from, to, { to: type });
+    const bytes = onnxModel({
+      nodes: [
+        node('Conv', 'x w1', 'c1', { strides: [2, 2], pads: [1, 1, 1, 1] }),
+        cast('c1', 'half', 10),
+        cast('half', 'full', 1),
+        node('GlobalAveragePool', 'full', 'gap'),
+        node('Flatten', 'gap', 'logits'),
+      ],
+      inputs: [value('x', ['N', 3, 16, 16])],
+      outputs: [value('logits', ['N', 5])],
+      weights: [weight('w1', [5, 3, 3, 3])],
+    });
+    const split = await partitionModel(bytes, { name: 'half', probe, cuts: ['half'], preprocess });
+    await writeModelFolder(half, split);
+    await expect(calibrateModel(half, { ...options, images, loss: 0.03 })).rejects.toMatchObject({
+      code: 'MODEL_UNSUPPORTED',
+      message: expect.stringContaining("'half'") as string,
+    });
   });
 
   it('refuses models without a picture as input, cuts that are not there, and pictures that are none', async () => {

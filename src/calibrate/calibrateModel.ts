@@ -4,9 +4,9 @@
 import type { PresetName } from '../codec/params.ts';
 import { type CodecProfile, parseProfile } from '../codec/profile.ts';
 import { IsthmusError } from '../errors.ts';
-import { type CutInfo, cutIndex, type Manifest } from '../model/manifest.ts';
-import { updateModelFolder } from '../model/node/modelFolder.ts';
-import { answerKind } from './answers.ts';
+import { type CutInfo, cutIndex } from '../model/manifest.ts';
+import { readManifest, updateModelFolder } from '../model/node/modelFolder.ts';
+import { answerKind, classCount } from './answers.ts';
 import { type CutCalibration, calibrateCut, unfit } from './calibrateCut.ts';
 import { measureCuts } from './measure.ts';
 import { labelledPictures } from './pictures.ts';
@@ -36,9 +36,10 @@ export interface CutReport {
 }
 
 /**
- * Writes `<cut>.ispr` files and the manifest of `folder`; segments stay as they are, and so does the model's id.
+ * Writes `<cut>-<hash>.ispr` files and the manifest of `folder`; segments stay as they are, and so does the model's id.
  *
- * @throws IsthmusError OPTION_INVALID (no pictures, no picture model), CUT_INVALID, what the folder's reading throws
+ * @throws IsthmusError OPTION_INVALID (no pictures, other classes, no picture model), CUT_INVALID, MODEL_MISMATCH (the folder
+ *   was split again meanwhile), what the folder's reading throws
  */
 export async function calibrateModel(folder: string, options: CalibrateOptions): Promise<CutReport[]> {
   const { progress } = options;
@@ -46,15 +47,15 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
   try {
     const { manifest } = model;
     pictureSpec(manifest);
-    const kind = answerKind(manifest);
-    const cuts = (options.cuts ?? manifest.cuts.map((c) => c.name)).map((name) => cutIndex(manifest, name));
+    const names = new Set(options.cuts ?? manifest.cuts.map((c) => c.name));
+    const cuts = [...names].map((name) => cutIndex(manifest, name));
     if (cuts.length === 0)
       throw new IsthmusError('CUT_INVALID', `The model '${manifest.name}' has no cut to calibrate.`);
-    const pictures = await labelledPictures(options.images, {
-      fit: options.fitImages,
-      trial: options.trialImages,
-      test: options.testImages,
-    });
+    const pictures = await labelledPictures(
+      options.images,
+      { fit: options.fitImages, trial: options.trialImages, test: options.testImages },
+      classCount(manifest, answerKind(manifest)),
+    );
     const readInputs = async (use: 'fit' | 'trial') => {
       const inputs: Float32Array[] = [];
       for (const picture of pictures[use]) {
@@ -64,6 +65,7 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
       return inputs;
     };
     const inputs = { fit: await readInputs('fit'), trial: await readInputs('trial') };
+    const kind = answerKind(manifest, await model.answerTo(inputs.fit[0]!));
     const found: { cut: number; report: Omit<CutReport, 'cut'>; profile: CodecProfile | undefined }[] = [];
     for (const cut of cuts) {
       const { name } = manifest.cuts[cut]!;
@@ -80,28 +82,36 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
     const measured = await measureCuts(model, found, options.presets, pictures.test, kind, (done) =>
       progress(`measuring pictures ${done} of ${pictures.test.length}`),
     );
+    const now = await readManifest(folder); // another calibration may have come to its end
+    if (now.id !== manifest.id) {
+      throw new IsthmusError(
+        'MODEL_MISMATCH',
+        `The model in ${folder} was split again while it was calibrated. Calibrate the new one.`,
+      );
+    }
     const files = new Map<string, Uint8Array>();
-    const entries = manifest.cuts.map((info, i): CutInfo => {
+    const entries = now.cuts.map((info, i): CutInfo => {
       const at = found.findIndex(({ cut }) => cut === i);
       if (at < 0) return info;
       const { profile: _, ...rest } = info;
       const made = found[at]!.report.profile;
       const calibration = measured[at]!;
       if (!made) return { ...rest, calibration };
-      const file = profileFile(manifest, i);
+      const file = profileFile(info, made);
       files.set(file, made.best.file);
       return { ...rest, profile: { file, sha256: made.sha256, bytes: made.best.file.length }, calibration };
     });
-    await updateModelFolder(folder, { ...manifest, cuts: entries }, files);
+    await updateModelFolder(folder, { ...now, cuts: entries }, files);
     return found.map(({ cut, report }) => ({ cut: entries[cut]!, ...report }));
   } finally {
     await model.close();
   }
 }
 
-/** `<cut>.ispr` with what a file name cannot hold replaced; numbered where two cuts would share it. */
-function profileFile({ cuts }: Manifest, cut: number): string {
-  const plain = cuts.map(({ name }) => name.replace(/[^\w.-]+/g, '-').slice(0, 80));
-  const name = plain[cut]!;
-  return plain.indexOf(name) === plain.lastIndexOf(name) ? `${name}.ispr` : `${name}-${cut}.ispr`;
+/**
+ * The cut's name with what a file name cannot hold replaced, and the beginning of the hash: a file never changes, so that
+ * whoever holds the old manifest never reads the new bytes, and no two cuts share a name.
+ */
+function profileFile({ name }: CutInfo, { sha256 }: CutCalibration): string {
+  return `${name.replace(/[^\w.-]+/g, '-').slice(0, 80)}-${sha256.slice(0, 8)}.ispr`;
 }

@@ -49,6 +49,8 @@ describe('labelledPictures', () => {
     ['{"a.png": "cat"}', 'no class index'],
     ['{', 'no JSON'],
     ['{}', 'only 0 pictures'],
+    ['null', 'no object'],
+    ['["a.png"]', 'no object'],
   ])('refuses labels.json %s', async (text, reason) => {
     await writeFile(join(folder, 'labels.json'), text);
     await expect(labelledPictures(folder, all)).rejects.toMatchObject({

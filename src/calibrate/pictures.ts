@@ -18,20 +18,23 @@ export type PictureUse = 'fit' | 'trial' | 'test';
  * trained on all but every tenth picture, and is too sure about those to judge a loss by them; so they are fitted to, and
  * of every three others one is for trials and two for the test.
  *
- * @throws IsthmusError OPTION_INVALID when the folder is neither, or has too few pictures
+ * @param classes how many the model tells apart, where it tells any: labels of other models would make its figures wrong
+ * @throws IsthmusError OPTION_INVALID when the folder is neither, has too few pictures, or other classes
  */
 export async function labelledPictures(
   folder: string,
   limits: Readonly<Record<PictureUse, number>>,
+  classes?: number,
 ): Promise<Record<PictureUse, LabelledPicture[]>> {
   const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
     throw unusable(folder, 'cannot be read', cause);
   });
   const pictures = entries.some((e) => e.isFile() && e.name === 'labels.json')
-    ? await byFile(folder)
+    ? await byFile(folder, classes)
     : await byFolder(
         folder,
-        entries.filter((e) => e.isDirectory()).map((e) => e.name),
+        entries.filter((e) => e.isDirectory() && !e.name.startsWith('.')).map((e) => e.name),
+        classes,
       );
   const chosen = { fit: part('fit'), trial: part('trial'), test: part('test') };
   const { fit, trial, test } = chosen;
@@ -55,23 +58,28 @@ interface Sorted {
   picture: LabelledPicture;
 }
 
-async function byFile(folder: string): Promise<Sorted[]> {
+async function byFile(folder: string, classes = Number.POSITIVE_INFINITY): Promise<Sorted[]> {
   let labels: unknown;
   try {
     labels = JSON.parse(await readFile(join(folder, 'labels.json'), 'utf8'));
   } catch (cause) {
     throw unusable(folder, 'has a labels.json that is no JSON', cause);
   }
-  const entries = Object.entries(labels as Record<string, unknown>);
-  return entries.map(([file, label], i): Sorted => {
+  if (typeof labels !== 'object' || labels === null || Array.isArray(labels))
+    throw unusable(folder, 'has a labels.json that is no object');
+  return Object.entries(labels).map(([file, label], i): Sorted => {
     if (typeof label !== 'number' || !Number.isInteger(label) || label < 0)
       throw unusable(folder, `has a labels.json whose '${file}' is no class index`);
+    if (label >= classes)
+      throw unusable(folder, `has a labels.json with class ${label}, but the model has ${classes} classes`);
     const use = (['fit', 'trial'] as const)[i % 5] ?? 'test';
     return { use, picture: { path: join(folder, file), label } };
   });
 }
 
-async function byFolder(folder: string, names: string[]): Promise<Sorted[]> {
+async function byFolder(folder: string, names: string[], count = names.length): Promise<Sorted[]> {
+  if (names.length > 0 && names.length !== count)
+    throw unusable(folder, `has ${names.length} sub-folders, but the model has ${count} classes`);
   const classes = await Promise.all(
     names.sort(byName).map(async (name, label) => {
       const files = (await readdir(join(folder, name))).filter((file) => !file.startsWith('.')).sort(byName);

@@ -37,6 +37,15 @@ const RECIPES: readonly Recipe[] = [
     deadZone: 85,
   },
   { name: 'dct', metric: 'none', blocks: true, weightExponent: 0.3, contexts: 'classes', deadZone: 85 },
+  // Where the tail averages over the plane, hardly anything but the lowest frequencies counts.
+  {
+    name: 'dct-sharp',
+    metric: 'none',
+    blocks: true,
+    weightExponent: 1,
+    contexts: 'classes',
+    deadZone: 85,
+  },
   {
     name: 'spatial',
     metric: 'none',

@@ -19,17 +19,25 @@ export class SplitModel {
   private constructor(manifest: Manifest, sessions: readonly InferenceSession[]) {
     this.manifest = manifest;
     this.#sessions = sessions;
-    const tensors = [...manifest.inputs, ...manifest.cuts.flatMap((c) => c.tensors), ...manifest.outputs];
+    const tensors = endsOf(manifest);
     this.#batched = tensors.every(({ shape }) => typeof shape[0] === 'string');
     this.#shapes = new Map(tensors.map((info) => [info.name, concreteShape(info)]));
   }
 
   /**
    * Loads and compiles all segments, each checked against the manifest.
-   * @throws IsthmusError of {@link readManifest} and {@link readPart}; INFERENCE_FAILED
+   * @throws IsthmusError of {@link readManifest} and {@link readPart}; MODEL_UNSUPPORTED (a tensor that is not float32),
+   *   INFERENCE_FAILED
    */
   static async open(folder: string): Promise<SplitModel> {
     const manifest = await readManifest(folder);
+    const other = endsOf(manifest).find(({ dtype }) => dtype !== 'float32');
+    if (other) {
+      throw new IsthmusError(
+        'MODEL_UNSUPPORTED',
+        `'${other.name}' of the model '${manifest.name}' is ${other.dtype}; only float32 is calibrated yet. Split it with other --cuts, or use it as it is: its frames do without a profile.`,
+      );
+    }
     const sessions: InferenceSession[] = [];
     for (const segment of manifest.segments) {
       const bytes = await readPart(folder, segment);
@@ -70,6 +78,13 @@ export class SplitModel {
     return joined;
   }
 
+  /** The first output for one preprocessed picture. */
+  async answerTo(picture: Float32Array): Promise<Float32Array> {
+    const { inputs, outputs, segments } = this.manifest;
+    const all = await this.run(new Map([[inputs[0]!.name, picture]]), 1, 0, segments.length - 1);
+    return all.get(outputs[0]!.name)!;
+  }
+
   async #runBatch(inputs: Batch, count: number, first: number, last: number) {
     let values = new Map(inputs);
     for (let k = first; k <= last; k++) {
@@ -100,3 +115,10 @@ export class SplitModel {
     await Promise.all(this.#sessions.map((session) => session.release()));
   }
 }
+
+/** The tensors at both ends and at the cuts. */
+const endsOf = ({ inputs, cuts, outputs }: Manifest) => [
+  ...inputs,
+  ...cuts.flatMap((cut) => cut.tensors),
+  ...outputs,
+];

@@ -1,8 +1,7 @@
 // `isthmus calibrate`: a model folder and labelled pictures in; codec profiles and measured bytes and accuracy per cut and
 // preset into the folder, and a table of them.
-import { writeFile } from 'node:fs/promises';
 import { type Command, InvalidArgumentError } from 'commander';
-import { machine, type Row, table } from '../../bench/report.ts';
+import { machine, type Row, table, writeReport } from '../../bench/report.ts';
 import type { CutReport } from '../calibrate/calibrateModel.ts';
 import { PRESETS, type PresetName } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
@@ -26,11 +25,11 @@ const DEFAULT_PRESETS: PresetName[] = ['raw', 'slicer', 'rans', 'isthmus-small',
 export function registerCalibrate(program: Command): void {
   program
     .command('calibrate')
-    .description('fit the codec to the cuts of a split model, and measure accuracy and bytes of every preset')
+    .description('fit the codec to the cuts of a split model, and measure accuracy and bytes of presets')
     .argument('<model-folder>', 'a folder that `isthmus split` has written; profiles and figures go into it')
     .requiredOption(
       '--images <DIR>',
-      'labelled pictures: labels.json {file: class index} beside them, or one sub-folder per class (of which the model may have been trained on all but every tenth)',
+      'labelled pictures: labels.json {file: class index} beside them, or one sub-folder for each of the model’s classes, in the order of their names (of which the model may have been trained on all but every tenth)',
     )
     .option('--cuts <CUTS>', 'names of cuts, parted by commas (default: all)', names)
     .option('--fit-images <N>', 'pictures to take statistics from', wholeNumber, 120)
@@ -54,9 +53,15 @@ async function calibrate(folder: string, flags: CalibrateFlags): Promise<void> {
   const measured = reports.flatMap(measuredRows);
   if (tried.length > 0) console.log(`Profiles at a loss of ${flags.loss} nats\n\n${table(tried)}\n`);
   console.log(`Measured on pictures that no profile was made from\n\n${table(measured)}\n`);
+  for (const { cut, profile } of reports) {
+    if (profile && profile.best.loss > 1.1 * flags.loss)
+      console.log(
+        `${cut.name}: no profile keeps the loss; the best one loses ${profile.best.loss.toFixed(4)}.`,
+      );
+  }
   for (const { cut, reason } of reports) if (reason) console.log(`${cut.name} has no profile: ${reason}.`);
-  if (flags.json)
-    await writeFile(flags.json, `${JSON.stringify({ machine: machine(), tried, measured }, null, 1)}\n`);
+  console.log(`Written to ${folder}. A tail that serves it already reads it when it is started again.`);
+  if (flags.json) await writeReport(flags.json, { machine: machine(), tried, measured });
 }
 
 /** On a terminal one line that rewrites itself, elsewhere a line now and then. */
@@ -123,5 +128,5 @@ function wholeNumber(text: string): number {
 function nats(text: string): number {
   const value = Number(text);
   if (value > 0 && value <= 10) return value;
-  throw new InvalidArgumentError('It must be a number above 0, such as 0.03.');
+  throw new InvalidArgumentError('It must be a number above 0 and at most 10, such as 0.03.');
 }

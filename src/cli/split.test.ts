@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { readManifest } from '../model/node/modelFolder.ts';
+import { readManifest, updateModelFolder } from '../model/node/modelFolder.ts';
 import { tinyNet } from '../model/testGraphs.fixture.ts';
 import { registerInspect } from './inspect.ts';
 import { registerSplit } from './split.ts';
@@ -51,6 +51,19 @@ describe('isthmus split', () => {
     expect(text).toMatch(/p\+c3\s+\[N,6,4,4\] \+ \[N,6,4,4\]\s+0\.75\s/);
     expect(text).toMatch(/max relative difference \d/);
     expect(text).toContain('3 segments');
+  });
+
+  it('says that the profiles of an earlier split go with it', async () => {
+    const out = join(folder, 'out');
+    expect(await isthmus('split', file, '--out', out, '--cuts', 'r1,gap')).not.toContain('calibrate');
+    const manifest = await readManifest(out);
+    const [first, ...rest] = manifest.cuts;
+    const profile = { file: 'r1.ispr', sha256: 'a'.repeat(64), bytes: 1 };
+    const cuts = [{ ...first!, profile }, ...rest];
+    await updateModelFolder(out, { ...manifest, cuts }, new Map([['r1.ispr', new Uint8Array(1)]]));
+    expect(await isthmus('split', file, '--out', out, '--cuts', 'r1,gap')).toMatch(
+      /\(r1\) are gone.*isthmus calibrate/,
+    );
   });
 
   it('takes a name, and overwrites its own earlier split', async () => {

@@ -8,7 +8,7 @@ import { partition } from '../model/index.ts';
 import { readLabels } from '../model/labels.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { externalFiles } from '../model/node/externalFiles.ts';
-import { writeModelFolder } from '../model/node/modelFolder.ts';
+import { readManifest, writeModelFolder } from '../model/node/modelFolder.ts';
 import type { Partition } from '../model/partition.ts';
 
 interface SplitOptions {
@@ -47,10 +47,22 @@ async function split(file: string, options: SplitOptions): Promise<void> {
     ...(options.labels ? { labels: readLabels(await readJson(options.labels)) } : {}),
   });
   const difference = options.verify ? await verify(file, result) : undefined;
+  const lost = await calibratedCuts(options.out);
   await writeModelFolder(options.out, result);
   report(result.manifest, options.out);
+  if (lost.length > 0) {
+    console.log(
+      `The codec profiles of the earlier split (${lost.join(', ')}) are gone with it: run \`isthmus calibrate\` again.`,
+    );
+  }
   if (difference !== undefined)
     console.log(`chained against whole: max relative difference ${difference.toExponential(1)}`);
+}
+
+/** Names of the cuts that an earlier split in this folder has profiles for. */
+async function calibratedCuts(folder: string): Promise<string[]> {
+  const manifest = await readManifest(folder).catch(() => undefined);
+  return (manifest?.cuts ?? []).filter(({ profile }) => profile).map(({ name }) => name);
 }
 
 /** Reads a model file. @throws IsthmusError OPTION_INVALID, or MODEL_UNSUPPORTED above 2 GiB. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { Manifest } from '../model/manifest.ts';
-import { defaultCut, mayFallBack, type Plan, plansOf } from './plan.ts';
+import { defaultCut, type Failure, mayFallBack, type Plan, plansOf } from './plan.ts';
 import type { Mode } from './types.ts';
 
 /** Segments as [work, raw bytes of the cut behind it]. */
@@ -58,7 +58,7 @@ test('modes', () => {
 });
 
 test('a failing tail leads home, a failing device leads away, a mistake leads nowhere', () => {
-  const after = (code: ErrorCode, side: 'device' | 'tail', plan: Plan) =>
+  const after = (code: ErrorCode, side: Failure['side'], plan: Plan) =>
     (['split', 'local', 'remote'] as const).filter(
       (next) => next !== plan && mayFallBack({ error: new IsthmusError(code, ''), side, plan }, next),
     );
@@ -68,6 +68,8 @@ test('a failing tail leads home, a failing device leads away, a mistake leads no
   expect(after('TOO_LARGE', 'tail', 'split')).toEqual(['local', 'remote']);
   expect(after('INFERENCE_FAILED', 'device', 'split')).toEqual(['remote']);
   expect(after('DEVICE_LOST', 'device', 'local')).toEqual(['split', 'remote']);
+  expect(after('DOWNLOAD_FAILED', 'device', 'split')).toEqual(['remote']);
+  expect(after('DOWNLOAD_FAILED', 'profile', 'split')).toEqual(['local', 'remote']);
   expect(after('CUT_INVALID', 'device', 'split')).toEqual(['local', 'remote']);
   for (const side of ['device', 'tail'] as const) expect(after('IMAGE_INVALID', side, 'split')).toEqual([]);
 });

@@ -24,10 +24,13 @@ export function plansOf(mode: Mode): readonly [Plan, ...Plan[]] {
   );
 }
 
-/** How a plan failed: on this device (downloads included), or on the way to the tail and there. */
+/**
+ * How a plan failed: on this device (downloads of segments included), when the cut's codec profile was fetched, which splitting
+ * alone needs, or on the way to the tail and there.
+ */
 export interface Failure {
   plan: Plan;
-  side: 'device' | 'tail';
+  side: 'device' | 'profile' | 'tail';
   error: IsthmusError;
 }
 
@@ -46,6 +49,7 @@ export function mayFallBack({ plan, side, error }: Failure, next: Plan): boolean
   if (MISTAKES.has(error.code)) return false;
   // Cuts that are named are checked before any plan is tried, so this one means a model without cuts.
   if (error.code === 'CUT_INVALID') return next !== 'split';
+  if (side === 'profile') return true;
   // Plans that cross would meet the same tail; only a feature above its limit says nothing about a picture.
   if (side === 'tail') return next === 'local' || error.code === 'TOO_LARGE';
   // The whole model may fail here where its first half does not, never the other way round.

@@ -35,6 +35,14 @@ interface Choice {
 /** After these the device may lack segments, or the token to fetch them with; loading what is there costs nothing. */
 const LOST_SEGMENTS: ReadonlySet<ErrorCode> = new Set(['WORKER_FAILED', 'DEVICE_LOST', 'DOWNLOAD_FAILED']);
 
+/** How downloads fail. */
+const UNFETCHED: ReadonlySet<ErrorCode> = new Set([
+  'DOWNLOAD_FAILED',
+  'NOT_FOUND',
+  'NOT_ISTHMUS',
+  'INTEGRITY_MISMATCH',
+]);
+
 /** The part of a result that a plan knows. */
 interface Outcome extends Pick<Result, 'outputs'>, Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
   ms: Omit<Timings, 'total'>;
@@ -122,7 +130,11 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
       const cut = choice.cut ?? defaultCut(manifest);
       await loader.upTo(cut);
       signal.throwIfAborted();
-      const head = await runtime.head(input, cut, choice.codec);
+      const head = await runtime.head(input, cut, choice.codec).catch((thrown: unknown) => {
+        // The segments are here, so it was the profile that could not be fetched.
+        if (thrown instanceof IsthmusError && UNFETCHED.has(thrown.code)) attempt.side = 'profile';
+        throw thrown;
+      });
       const reply = await cross(attempt, head.frame);
       return {
         ran: 'split',

@@ -1,4 +1,5 @@
 // Tensors to a frame and back in one call: codec/cpu and wire put together, for programs that bring their own link.
+import { IsthmusError } from '../errors.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Frame } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
@@ -31,7 +32,9 @@ export type DecodedFrame = Omit<Frame, 'tensors'> & { tensors: Tensor[] };
  * Compresses tensors into one self-contained, checksummed frame. Tensors that are encoded already, by `GpuEncoder` for
  * instance, are taken as they are.
  *
- * @throws what `encode` throws, and FRAME_INVALID for options that do not fit into a frame
+ * @param tensors at most 64, of at most 8 dimensions
+ * @throws IsthmusError what `encode` throws, FRAME_INVALID for options that do not fit into a frame, TOO_LARGE (meta and
+ *   params above 64 KiB)
  * @example
  * socket.send(encodeFrame([feature], { codec: 'slicer-fine', meta: { id: 7 } }));
  */
@@ -48,14 +51,19 @@ export function encodeAll(
   tensors: readonly (Tensor | EncodedTensor)[],
   params: CodecParams,
 ): EncodedTensor[] {
-  return tensors.map((t) => ('family' in t ? t : encodeTensor(t, params)));
+  if (!Array.isArray(tensors))
+    throw new IsthmusError('INPUT_INVALID', 'A frame carries a list of tensors. Put a single one into [ ].');
+  return (tensors as readonly (Tensor | EncodedTensor)[]).map((t) =>
+    t && 'family' in t ? t : encodeTensor(t, params),
+  );
 }
 
 /**
  * Reads a frame from bytes that nobody vouches for and decodes its tensors.
  *
- * @throws IsthmusError FRAME_INVALID, FRAME_CORRUPT (checksum), FRAME_VERSION, TOO_LARGE, CODEC_INVALID; never anything
- *   else, and never after allocating more than the limits allow (float16 of a lossy family counts as 4 bytes an element)
+ * @throws IsthmusError FRAME_INVALID (no frame, or one whose codec profile `limits` does not give), FRAME_CORRUPT (checksum),
+ *   FRAME_VERSION, TOO_LARGE, CODEC_INVALID, INPUT_INVALID (no Uint8Array); never anything else, and never after allocating
+ *   more than the limits allow (float16 of a lossy family counts as 4 bytes an element)
  * @example
  * const { tensors, meta } = decodeFrame(new Uint8Array(await response.arrayBuffer()));
  */

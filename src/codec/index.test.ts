@@ -1,7 +1,7 @@
 // The public codec as a user meets it: ten lines that work, and refusals by code.
 import { describe, expect, test } from 'vitest';
 import type { Tensor } from '../tensor.ts';
-import { decode, decodeFrame, encode, encodeFrame } from './index.ts';
+import { decode, decodeFrame, encode, encodeFrame, type FrameMeta, readTokens } from './index.ts';
 import { PRESETS, type SlicerParams } from './params.ts';
 import { VECTORS } from './reference/vectors.ts';
 
@@ -76,6 +76,38 @@ describe('refusals', () => {
     expect(() => encode(flat)).toThrowError(refusal('INPUT_INVALID'));
     const huge = { dtype: 'uint8', shape: [2 ** 26 + 1], data: new Uint8Array(2 ** 26 + 1) } as const;
     expect(() => encode(huge, 'raw')).toThrowError(refusal('TOO_LARGE'));
+  });
+
+  test.each([
+    ['no shape', { dtype: 'float32', data: new Float32Array(3) }],
+    ['no data', { dtype: 'float32', shape: [3] }],
+    ['an unknown element type and a plain array', { dtype: 'float', shape: [1], data: [1] }],
+    ['a typed array instead of a tensor', new Float32Array(3)],
+    ['nothing', undefined],
+  ])('%s: INPUT_INVALID', (_, tensor) => {
+    expect(() => encode(tensor as unknown as Tensor)).toThrowError(refusal('INPUT_INVALID'));
+    expect(() => encodeFrame([tensor as unknown as Tensor])).toThrowError(refusal('INPUT_INVALID'));
+  });
+
+  test('a tensor where a list of them is wanted, and patterns of float16 in another array', () => {
+    expect(() => encodeFrame(feature as unknown as Tensor[])).toThrowError(refusal('INPUT_INVALID'));
+    const halves = { ...feature, dtype: 'float16' } as const;
+    expect(() => encode(halves)).toThrowError(/Uint16Array/);
+  });
+
+  test('meta that no frame can carry', () => {
+    const round: Record<string, unknown> = {};
+    round.round = round;
+    for (const meta of [round, { n: 1n }, [1], null])
+      expect(() => encodeFrame([], { meta: meta as FrameMeta })).toThrowError(refusal('FRAME_INVALID'));
+  });
+
+  test('an ArrayBuffer where bytes are wanted', () => {
+    const frame = encodeFrame([]);
+    for (const bytes of [frame.buffer, 'ISTH', undefined]) {
+      expect(() => decodeFrame(bytes as unknown as Uint8Array)).toThrowError(refusal('INPUT_INVALID'));
+      expect(() => readTokens(bytes as unknown as Uint8Array)).toThrowError(refusal('INPUT_INVALID'));
+    }
   });
 
   test('what does not decode', () => {

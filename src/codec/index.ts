@@ -44,7 +44,7 @@ export function encode(tensor: Tensor, codec: PresetName | CodecParams = 'isthmu
 /**
  * Decompresses one tensor; needs nothing but what `encode` returned and, where it was given one, the same codec profile.
  *
- * @throws IsthmusError FRAME_INVALID (damaged), TOO_LARGE (declares more than the limit), CODEC_INVALID (a family that is
+ * @throws IsthmusError FRAME_INVALID (damaged, or made with a profile that `limits` does not give), TOO_LARGE (declares more than the limit), CODEC_INVALID (a family that is
  *   no tensor codec, such as `image`)
  * @example
  * const feature = decode(small).data as Float32Array;

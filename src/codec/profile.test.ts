@@ -9,9 +9,9 @@ import { encodeIsthmus } from './cpu/encodeIsthmus.ts';
 import { restoreBlocks, transformBlocks } from './cpu/isthmusBlocks.ts';
 import { analyse, synthesise } from './cpu/isthmusChannels.ts';
 import { planIsthmus } from './isthmusPlan.ts';
-import { type CodecProfile, parseProfile, profileName, writeProfile } from './profile.ts';
+import { type CodecProfile, misfit, parseProfile, profileName, writeProfile } from './profile.ts';
 import { MADE_PROFILES, madeProfile } from './reference/isthmusProfiles.ts';
-import { type IsthmusSetup, misfit, setupOf } from './reference/isthmusSetup.ts';
+import { type IsthmusSetup, setupOf } from './reference/isthmusSetup.ts';
 import { dctMatrix, forward, inverse } from './reference/isthmusTransform.ts';
 import { randomBits } from './reference/vectors.ts';
 

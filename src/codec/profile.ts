@@ -239,3 +239,11 @@ export function viewOf(shape: readonly number[]): View3 {
   const rows = shape.length > 1 ? shape.at(-2)! : 1;
   return { planes: elementCount(shape.slice(0, -2)), rows, columns };
 }
+
+/** @returns why the profile does not fit a tensor of this shape, or undefined */
+export function misfit({ planes, rows, columns }: View3, p: CodecProfile): string | undefined {
+  if (planes % p.channels !== 0) return `${planes} planes are no multiple of its ${p.channels} channels`;
+  if (rows % p.block[0] !== 0 || columns % p.block[1] !== 0)
+    return `${rows} × ${columns} does not fall into its blocks of ${p.block.join(' × ')}`;
+  return undefined;
+}

@@ -18,6 +18,8 @@ const NOTICE_MS = 2000;
 /** An error on the GPU may arrive before the loss that caused it is announced. */
 const LOSS_LAG_MS = 100;
 
+/** What onnxruntime throws, and the codec where its shaders do not compile or its commands are refused. */
+const GPU_FAILURES: ErrorCode[] = ['INFERENCE_FAILED', 'INTERNAL'];
 const LOSS_LIKE: ErrorCode[] = ['DEVICE_LOST', 'INFERENCE_FAILED', 'INTERNAL', 'TOO_LARGE'];
 
 type OnProgress = (p: Progress) => void;
@@ -80,7 +82,7 @@ export class EngineKeeper {
           if ('value' in outcome) return outcome.value;
           reason = outcome.lost;
         } catch (thrown) {
-          const gpuFailed = thrown instanceof IsthmusError && thrown.code === 'INFERENCE_FAILED';
+          const gpuFailed = thrown instanceof IsthmusError && GPU_FAILURES.includes(thrown.code);
           if (!gpuFailed || this.#wish !== 'auto' || engine.report.kind !== 'webgpu') throw thrown;
           this.#engine = await withoutGpu(engine, this.#manifest(), thrown);
           continue;

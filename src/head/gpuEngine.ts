@@ -67,7 +67,7 @@ export function createGpuEngine(
     const idle = () => quiet.wait(signal);
     await idle();
     const { tuning } = await autotune(device, { idle, signal, ...(store && { store }) });
-    if (!signal.aborted) (await encoder).tuning = tuning;
+    if (!signal.aborted) await (await encoder).retune(tuning);
   }
 
   /** A command that the GPU refused leaves old bytes in a buffer and looks like success; so it is remembered. */

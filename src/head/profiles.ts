@@ -1,8 +1,9 @@
 // Profiles: gives family `isthmus` the calibrated profile of the cut, fetched like a segment and kept in memory. It sits
 // between the runtime (which knows the cut) and the encoders (which want parameters complete).
 import type { CodecParams } from '../codec/params.ts';
-import { type CodecProfile, parseProfile } from '../codec/profile.ts';
+import { type CodecProfile, misfit, parseProfile, viewOf } from '../codec/profile.ts';
 import { IsthmusError } from '../errors.ts';
+import { type CutInfo, concreteShape } from '../model/manifest.ts';
 import type { LoadOptions } from './runtime.ts';
 import type { SegmentRequest } from './store/modelStore.ts';
 
@@ -24,7 +25,8 @@ export class Profiles {
    * `codec` with the profile of the cut, where the manifest has one and the caller decided nothing else: parameters that
    * bring a profile, a transform or tables stay as they are.
    *
-   * @throws IsthmusError what fetching throws; MANIFEST_INVALID when the file is no profile
+   * @throws IsthmusError what fetching throws; MANIFEST_INVALID when the file is no profile, or
+   *   that of another cut
    */
   async complete(
     codec: CodecParams,
@@ -42,14 +44,35 @@ export class Profiles {
       profile.catch(() => this.#known.delete(sha256)); // the next call tries again
       if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value!);
     }
-    return { ...codec, profile: await profile };
+    return { ...codec, profile: fitting(await profile, manifest.cuts[cut]!) };
   }
 }
+
+// What the codec calls CODEC_INVALID, a mistake of the caller that no other plan would mend, is the manifest's fault here.
 
 function parse(content: Uint8Array, sha256: string): CodecProfile {
   try {
     return parseProfile(content, sha256.slice(0, 16));
   } catch (cause) {
-    throw IsthmusError.from(cause, 'MANIFEST_INVALID', 'The cut’s codec profile cannot be read.');
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new IsthmusError(
+      'MANIFEST_INVALID',
+      `The manifest names a codec profile that cannot be used. ${reason}`,
+      { cause },
+    );
   }
+}
+
+/** The profile, once it is clear that it suits this cut, for the batch of one that crosses it. */
+function fitting(profile: CodecProfile, { name, tensors }: CutInfo): CodecProfile {
+  for (const info of tensors) {
+    if (info.dtype !== 'float32' && info.dtype !== 'float16') continue;
+    const reason = misfit(viewOf(concreteShape(info)), profile);
+    if (reason)
+      throw new IsthmusError(
+        'MANIFEST_INVALID',
+        `The manifest gives the cut '${name}' a codec profile that does not fit it: ${reason}. Calibrate the model again.`,
+      );
+  }
+  return profile;
 }

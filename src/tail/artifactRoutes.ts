@@ -1,5 +1,5 @@
-// GET /artifacts/:sha256: segments by content, streamed from disk. A hash never changes its bytes, so caches may keep
-// them for ever, and an interrupted download goes on with Range. Only hashes that a loaded manifest names exist here.
+// GET /artifacts/:sha256: segments by content, streamed from disk, and codec profiles. A hash never changes its bytes, so
+// caches may keep them for ever, and an interrupted download goes on with Range. Only hashes that a loaded manifest names exist here.
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Hono } from 'hono';
@@ -8,7 +8,6 @@ import type { TailContext, TailEnv } from './context.ts';
 import { replyError } from './errorReply.ts';
 import { matches } from './modelRoutes.ts';
 import { parseRange } from './range.ts';
-import type { Artifact } from './registry.ts';
 
 export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
   const routes = new Hono<TailEnv>();
@@ -52,14 +51,16 @@ export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
     if (range !== 'whole') headers['content-range'] = `bytes ${start}-${end}/${bytes}`;
     const status = range === 'whole' ? 200 : 206;
     if (isHead) return c.body(null, status, headers);
-    return c.body(await openPart(artifact, start, end), status, headers);
+    const { source } = artifact;
+    if (typeof source !== 'string') return c.body(source.slice(start, end + 1), status, headers);
+    return c.body(await openPart(source, start, end), status, headers);
   });
 
   return routes;
 }
 
 /** Opened before the status is sent, so that a file that has vanished is an error and not a broken answer. */
-async function openPart({ path }: Artifact, start: number, end: number): Promise<ReadableStream> {
+async function openPart(path: string, start: number, end: number): Promise<ReadableStream> {
   const file = await open(path);
   return Readable.toWeb(file.createReadStream({ start, end })) as ReadableStream;
 }

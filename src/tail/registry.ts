@@ -19,11 +19,14 @@ export interface ServedModel extends ModelFiles {
   bytes: number;
   /** Calibrated profiles of its cuts, by the names that frames give. */
   profiles: ReadonlyMap<string, CodecProfile>;
+  /** Segments and files of profiles, by sha256. */
+  artifacts: ReadonlyMap<string, Artifact>;
 }
 
-export interface Artifact {
-  path: string;
+interface Artifact {
   bytes: number;
+  /** Path of a segment; of a profile the content, since `isthmus calibrate` replaces the file of a model that is served. */
+  source: string | Uint8Array<ArrayBuffer>;
 }
 
 export interface Registry {
@@ -47,15 +50,11 @@ export async function loadRegistry(dir: string): Promise<Registry> {
   for (const folder of folders) {
     try {
       const model = await loadModel(folder);
-      const { name, segments, cuts } = model.manifest;
+      const { name } = model.manifest;
       if (models.has(name))
         throw unusable(folder, 'MANIFEST_INVALID', `another folder has a model '${name}'`);
       models.set(name, model);
-      for (const [i, s] of segments.entries())
-        artifacts.set(s.sha256, { path: model.path(i), bytes: s.bytes });
-      for (const { profile } of cuts)
-        if (profile)
-          artifacts.set(profile.sha256, { path: join(folder, profile.file), bytes: profile.bytes });
+      for (const [sha256, artifact] of model.artifacts) artifacts.set(sha256, artifact);
     } catch (thrown) {
       const error = IsthmusError.from(thrown, 'MANIFEST_INVALID', `'${basename(folder)}' cannot be read.`);
       skipped.push({ folder: basename(folder), error });
@@ -97,16 +96,21 @@ async function loadModel(folder: string): Promise<ServedModel> {
   }
   const manifest = await parseManifest(json).catch((thrown: unknown) => {
     const error = IsthmusError.from(thrown, 'MANIFEST_INVALID', 'unexpected');
-    throw unusable(folder, error.code, error.message);
+    throw unusable(folder, error.code, error.message, '');
   });
   const path = (segment: number) => join(folder, manifest.segments[segment]!.file);
-  for (const [i, segment] of manifest.segments.entries()) await checkFile(folder, segment, path(i));
+  const artifacts = new Map<string, Artifact>();
+  for (const [i, segment] of manifest.segments.entries()) {
+    await checkFile(folder, segment, path(i));
+    artifacts.set(segment.sha256, { bytes: segment.bytes, source: path(i) });
+  }
   const profiles = new Map<string, CodecProfile>();
   for (const { profile } of manifest.cuts) {
     if (!profile) continue;
-    await checkFile(folder, profile, join(folder, profile.file));
+    const content = await readProfileFile(folder, profile);
+    artifacts.set(profile.sha256, { bytes: profile.bytes, source: content });
     const name = profile.sha256.slice(0, 16);
-    profiles.set(name, await readProfile(folder, profile.file, name));
+    profiles.set(name, profileFrom(folder, profile.file, content, name));
   }
   const textHash = createHash('sha256').update(manifestText).digest('hex');
   return {
@@ -116,15 +120,27 @@ async function loadModel(folder: string): Promise<ServedModel> {
     etag: `"${manifest.id}.${textHash.slice(0, 16)}"`,
     bytes: manifest.segments.reduce((sum, s) => sum + s.bytes, 0),
     profiles,
+    artifacts,
   };
 }
 
-async function readProfile(folder: string, file: string, name: string): Promise<CodecProfile> {
+async function readProfileFile(
+  folder: string,
+  { file, bytes, sha256 }: PromisedFile,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const content = await readFile(join(folder, file)).catch(() => undefined);
+  if (content?.length === bytes && createHash('sha256').update(content).digest('hex') === sha256)
+    return new Uint8Array(content);
+  const reason = `'${file}' is ${content ? 'not the codec profile that its manifest promises' : 'missing'}`;
+  throw unusable(folder, 'INTEGRITY_MISMATCH', reason, 'Make it anew with `isthmus calibrate`.');
+}
+
+function profileFrom(folder: string, file: string, content: Uint8Array, name: string): CodecProfile {
   try {
-    return parseProfile(await readFile(join(folder, file)), name);
+    return parseProfile(content, name);
   } catch (thrown) {
-    const { code, message } = IsthmusError.from(thrown, 'MANIFEST_INVALID', `'${file}' cannot be read`);
-    throw unusable(folder, code, message);
+    const { code, message } = IsthmusError.from(thrown, 'CODEC_INVALID', 'it cannot be read');
+    throw unusable(folder, code, `'${file}': ${message}`, '');
   }
 }
 
@@ -156,15 +172,15 @@ async function checkFile(folder: string, { file, bytes, sha256 }: PromisedFile, 
   }
 }
 
+/** @param remedy a sentence after `reason`; empty where the reason is a whole sentence that names one */
 function unusable(
   folder: string,
-  code: 'MANIFEST_INVALID' | IsthmusError['code'],
+  code: IsthmusError['code'],
   reason: string,
+  remedy = 'Make it anew with `isthmus split`.',
 ): IsthmusError {
-  return new IsthmusError(
-    code,
-    `The model in folder '${basename(folder)}' cannot be served: ${reason}. Make it anew with \`isthmus split\`.`,
-  );
+  const why = remedy === '' ? reason : `${reason}. ${remedy}`;
+  return new IsthmusError(code, `The model in folder '${basename(folder)}' cannot be served: ${why}`);
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -181,6 +181,13 @@ describe('errors', () => {
     expect(() => new FrameReader().push(new Uint16Array(4) as never)).toThrowError(fails('INPUT_INVALID'));
   });
 
+  test('a response without a body, or the response itself, is no stream', async () => {
+    for (const source of [new Response(null).body, new Response('x'), undefined]) {
+      const frames = FrameReader.over(source as unknown as ByteSource);
+      await expect(frames.next()).rejects.toThrowError(fails('INPUT_INVALID', /response\.body/));
+    }
+  });
+
   test('a stream that is left, or that is wrong, is cancelled; its own error passes through', async () => {
     let cancelled = 0;
     const endless = (chunk: Uint8Array) =>

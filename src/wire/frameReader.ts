@@ -79,7 +79,7 @@ export class FrameReader {
 
   /**
    * The frames of a whole stream, one at a time. A stream that is left early, or that breaks, is cancelled.
-   * @throws IsthmusError as `push` and `end` do; what the stream itself throws passes through
+   * @throws IsthmusError as `push` and `end` do, INPUT_INVALID for what is no stream; what the stream itself throws passes through
    */
   static async *over(
     source: ByteSource,
@@ -155,7 +155,9 @@ function frameLength(header: Uint8Array<ArrayBuffer>): number {
 
 /** Not every browser iterates over its own streams. */
 async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array, void, undefined> {
-  if (!('getReader' in source)) {
+  if (typeof source !== 'object' || source === null || !('getReader' in source)) {
+    const parts = source as Partial<AsyncIterable<Uint8Array> & Iterable<Uint8Array>> | null | undefined;
+    if (!parts?.[Symbol.asyncIterator] && !parts?.[Symbol.iterator]) throw notStream();
     yield* source;
     return;
   }
@@ -173,6 +175,12 @@ async function* chunksOf(source: ByteSource): AsyncGenerator<Uint8Array, void, u
     reader.releaseLock();
   }
 }
+
+const notStream = () =>
+  new IsthmusError(
+    'INPUT_INVALID',
+    'Frames are read from a stream of bytes. Give one that is there, such as response.body.',
+  );
 
 const notBytes = () =>
   new IsthmusError(

@@ -26,10 +26,16 @@ const pad4 = (n: number) => Math.ceil(n / 4) * 4; // not (n + 3) & ~3: lengths g
 /**
  * @returns the frame; `params` and `payload` of its tensors share memory with `bytes`
  * @throws IsthmusError FRAME_INVALID (not a frame, or cut short), FRAME_VERSION, FRAME_CORRUPT (checksum),
- *   TOO_LARGE (above a limit)
+ *   TOO_LARGE (above a limit), INPUT_INVALID (not given as a Uint8Array)
  */
 export function readFrame(bytes: Uint8Array, limits: ReadLimits = {}): Frame {
   const { frameBytes = LIMITS.outputBytes + LIMITS.headerBytes, outputBytes = LIMITS.outputBytes } = limits;
+  if (bytes?.[Symbol.toStringTag] !== 'Uint8Array') {
+    throw new IsthmusError(
+      'INPUT_INVALID',
+      'A frame is read from a Uint8Array. Wrap an ArrayBuffer: new Uint8Array(buffer).',
+    );
+  }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < FIXED_BYTES) throw invalid(`${bytes.length} bytes are less than a header`);
   if (view.getUint32(0, true) !== MAGIC) throw invalid('it does not begin with ISTH');

@@ -70,10 +70,20 @@ function writeRecord(bytes: Uint8Array, view: DataView, at: number, t: EncodedTe
 }
 
 function encodeMeta(frame: Frame): Uint8Array {
+  if (typeof frame.meta !== 'object' || frame.meta === null || Array.isArray(frame.meta))
+    throw invalid('its meta is no object');
   if (Object.keys(frame.meta).length === 0) return new Uint8Array(0);
-  const meta = new TextEncoder().encode(JSON.stringify(frame.meta));
+  const meta = new TextEncoder().encode(metaText(frame.meta));
   if (jsonDepth(meta) > MAX_JSON_DEPTH) throw invalid('its meta is nested too deeply');
   return meta;
+}
+
+function metaText(meta: Frame['meta']): string {
+  try {
+    return JSON.stringify(meta);
+  } catch (cause) {
+    throw IsthmusError.from(cause, 'FRAME_INVALID', 'The meta of the frame is no JSON. Correct that field.');
+  }
 }
 
 function checkFrame({ kind, modelTag, cut, tensors }: Frame): void {

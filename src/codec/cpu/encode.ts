@@ -1,7 +1,7 @@
 // Tensor in, encoded tensor out, on the CPU: checks the input, widens float16, picks the codec family. Frames are made
 // in wire/.
 import { IsthmusError } from '../../errors.ts';
-import { bytesPerElement, elementCount, holds, type Tensor } from '../../tensor.ts';
+import { arrayName, bytesPerElement, elementCount, holds, type Tensor } from '../../tensor.ts';
 import { planIsthmus } from '../isthmusPlan.ts';
 import { type CodecParams, type EncodedTensor, LIMITS, planRans, planSlicer } from '../params.ts';
 import { toFloat32 } from '../reference/float16.ts';
@@ -24,14 +24,8 @@ const MAX_ELEMENTS = 2 ** 24;
  *   64 MiB, or 2^24 elements in a lossy family), CODEC_INVALID (parameters), FEATURE_NOT_FINITE (under `strict`)
  */
 export function encodeTensor(tensor: Tensor, params: CodecParams): EncodedTensor {
+  const count = checkedCount(tensor);
   const { dtype, shape, data } = tensor;
-  const count = elementCount(shape);
-  if (data.length !== count || shape.length > LIMITS.rank || !holds(dtype, data)) {
-    throw new IsthmusError(
-      'INPUT_INVALID',
-      `A ${dtype} tensor of shape [${shape}] needs ${count} elements in the array type of ${dtype} and at most ${LIMITS.rank} dimensions; it has ${data.length} in a ${data[Symbol.toStringTag]}. Correct shape, type or data.`,
-    );
-  }
   if (count * bytesPerElement(dtype) > LIMITS.outputBytes)
     throw tooLarge(count, `${LIMITS.outputBytes} bytes`);
   const compress = compressor(params);
@@ -39,6 +33,24 @@ export function encodeTensor(tensor: Tensor, params: CodecParams): EncodedTensor
   if (count > MAX_ELEMENTS) throw tooLarge(count, '2^24 elements of this codec');
   const floats = dtype === 'float16' ? toFloat32(data as Uint16Array) : (data as Float32Array);
   return { ...compress(floats, shape), dtype };
+}
+
+/** Elements of a tensor that may come from a program without types. */
+function checkedCount(tensor: Tensor): number {
+  const { dtype, shape, data } = (tensor ?? {}) as Partial<Tensor>;
+  const array = dtype && arrayName(dtype);
+  if (!array || !shape || !data) {
+    throw new IsthmusError(
+      'INPUT_INVALID',
+      'A tensor is { dtype, shape, data } with an element type such as float32. Give all three.',
+    );
+  }
+  const count = elementCount(shape);
+  if (data.length === count && shape.length <= LIMITS.rank && holds(dtype, data)) return count;
+  throw new IsthmusError(
+    'INPUT_INVALID',
+    `A ${dtype} tensor of shape [${shape}] needs ${count} elements in a ${array} and at most ${LIMITS.rank} dimensions; it has ${data.length} in a ${data[Symbol.toStringTag] ?? 'plain array'}. Correct shape, type or data.`,
+  );
 }
 
 /** The encoder of a lossy family with its parameters checked; none for raw. */

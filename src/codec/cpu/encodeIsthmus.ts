@@ -3,18 +3,11 @@
 import { bad } from '../checks.ts';
 import { type IsthmusPlan, LADDER } from '../isthmusPlan.ts';
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
-import { viewOf } from '../profile.ts';
+import { misfit, viewOf } from '../profile.ts';
 import { type Coefficients, deadZoneOf, firstOnLadder } from '../reference/encodeIsthmus.ts';
 import { notFinite, sanitise, sharedExponent } from '../reference/float.ts';
 import { absoluteStep, LARGEST } from '../reference/isthmusFixed.ts';
-import {
-  type IsthmusSetup,
-  misfit,
-  plainBlock,
-  plainSetup,
-  RHO,
-  setupOf,
-} from '../reference/isthmusSetup.ts';
+import { type IsthmusSetup, plainBlock, plainSetup, RHO, setupOf } from '../reference/isthmusSetup.ts';
 import { transformBlocks } from './isthmusBlocks.ts';
 import { analyse } from './isthmusChannels.ts';
 import { type CodedSymbols, codeQuantised } from './isthmusCoder.ts';
@@ -142,7 +135,7 @@ function rangeOf(bits: Uint32Array): { largest: number; first: number; isConstan
   return { largest, first, isConstant: differing === 0 };
 }
 
-/** NaN is 0, what is too large saturates; equals `toFixed` in codec/reference/isthmusFixed.ts. */
+/** NaN is 0; infinity and what is too large saturate. Equals `toFixed` in codec/reference/isthmusFixed.ts. */
 function toFixedPoint(bits: Uint32Array, exponent: number): Int32Array {
   const x = new Int32Array(bits.length);
   for (let i = 0; i < bits.length; i++) {
@@ -156,7 +149,7 @@ function toFixedPoint(bits: Uint32Array, exponent: number): Int32Array {
     if (down > 24) continue;
     else if (down > 0) size = (((mantissa + (1 << (down - 1))) >>> down) + 1024) >>> 11;
     else if (down === 0) size = (mantissa + 1024) >>> 11;
-    else if (down === -1) size = (mantissa + 512) >>> 10;
+    else if (down === -1 && a < INFINITY) size = (mantissa + 512) >>> 10;
     else size = LARGEST;
     if (size > LARGEST) size = LARGEST;
     x[i] = pattern < 0 ? -size : size;

@@ -93,12 +93,12 @@ function sizesFor(device: GPUDevice): Pick<Tuning, 'workgroup' | 'workgroups'>[]
 }
 
 /**
- * Measures for a bounded time and remembers the winner. Run it when nobody waits for the GPU; then set the encoder's
- * `tuning` to the result, whose pipelines are compiled by then. Never rejects: whatever fails, the default remains.
+ * Measures for a bounded time and remembers the winner. Run it when nobody waits for the GPU; then hand the result to the
+ * encoder's `retune`. Never rejects: whatever fails, the default remains.
  *
  * @example
  * const { tuning } = await autotune(device);
- * encoder.tuning = tuning;
+ * await encoder.retune(tuning);
  */
 export async function autotune(device: GPUDevice, options: AutotuneOptions = {}): Promise<Autotuned> {
   const { store = IN_MEMORY, budget = 1500, idle = async () => undefined, signal } = options;

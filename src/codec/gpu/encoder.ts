@@ -30,6 +30,14 @@ export interface FrameCounters {
 }
 
 const KEPT_PLANS = 16;
+/** A shape that falls into blocks, as most do. */
+const PICTURE = [1, 16, 16];
+
+/** A plan, and how to make it anew for another tuning. */
+interface KeptPlan {
+  plan: FramePlan;
+  make(tuning: Tuning): FramePlan;
+}
 
 /** One set of parameters for all features, or one for each. */
 type ParamsOf = CodecParams | readonly CodecParams[];
@@ -53,7 +61,7 @@ export class GpuEncoder {
   readonly #recorder: Recorder;
   readonly #arena: GrowingBuffer;
   readonly #readbacks: ReadbackPool;
-  readonly #plans = new Map<string, FramePlan>();
+  readonly #plans = new Map<string, KeptPlan>();
   readonly #guard: Guard;
 
   private constructor(device: GPUDevice, tuning: Tuning) {
@@ -75,7 +83,7 @@ export class GpuEncoder {
     tuning: Tuning = tuningFor(device.adapterInfo),
   ): Promise<GpuEncoder> {
     const encoder = new GpuEncoder(device, tuning);
-    await encoder.prepare([{ shape: [1], dtype: 'float32' }], PRESETS.slicer);
+    await encoder.prepare([{ shape: PICTURE, dtype: 'float32' }], PRESETS.isthmus);
     return encoder;
   }
 
@@ -92,6 +100,16 @@ export class GpuEncoder {
   set tuning(tuning: Tuning) {
     this.#tuning = tuning;
     this.#plans.clear(); // frames under way hold their own
+  }
+
+  /**
+   * Goes over to another tuning once everything used lately is compiled for it, so that no frame has to wait.
+   * @throws IsthmusError DEVICE_LOST, INTERNAL (it does not compile; the old tuning stays), CLOSED
+   */
+  async retune(tuning: Tuning): Promise<void> {
+    const compiling = [...this.#plans.values()].map(({ make }) => this.#recorder.compile(make(tuning)));
+    await this.#guard.compiled(Promise.all(compiling));
+    this.tuning = tuning;
   }
 
   /**
@@ -155,11 +173,20 @@ export class GpuEncoder {
       isList(params) ? params.map(keyOf) : keyOf(params),
       features.map(({ shape, dtype }) => [dtype, shape]),
     ]);
-    const plan = this.#plans.get(key) ?? planFrame(features, each, this.#device.limits, this.#tuning);
+    const kept = this.#plans.get(key) ?? this.#makePlan(features, each);
     this.#plans.delete(key);
-    this.#plans.set(key, plan); // used last, so dropped last
+    this.#plans.set(key, kept); // used last, so dropped last
     if (this.#plans.size > KEPT_PLANS) this.#plans.delete(this.#plans.keys().next().value!);
-    return plan;
+    return kept.plan;
+  }
+
+  #makePlan(
+    features: readonly Pick<GpuFeature, 'shape' | 'dtype'>[],
+    each: readonly CodecParams[],
+  ): KeptPlan {
+    const specs = features.map(({ shape, dtype }) => ({ shape: [...shape], dtype })); // no buffer is kept
+    const make = (tuning: Tuning) => planFrame(specs, each, this.#device.limits, tuning);
+    return { plan: make(this.#tuning), make };
   }
 
   #submit(plan: FramePlan, compiled: Compiled, features: readonly GpuFeature[], readback: GPUBuffer): void {

@@ -18,7 +18,7 @@ import {
   synthesisOf,
   weightsOf,
 } from './isthmusConstants.ts';
-import { LANES_FROM, LANES_PER_WORKGROUP } from './isthmusJob.ts';
+import { LANE_SYMBOLS, LANES_FROM, LANES_PER_WORKGROUP } from './isthmusJob.ts';
 import { ISTHMUS_DECODER } from './isthmusShaders.ts';
 import { geometryOf, uniformWords } from './isthmusUniform.ts';
 import { constant } from './slicerDecode.ts';
@@ -43,8 +43,8 @@ export const decodeIsthmus: GpuDecode = (encoded, count, tuning, profiles) => {
   const { header, setup } = readIsthmusParams(params, shape, profiles);
   const { view, block, transform } = setup;
   const symbols = setup.codedPlanes * view.rows * view.columns;
-  // As for encoding: few lanes are the CPU's, and what it has decoded needs no check on the GPU and so no map.
-  const onGpu = symbols >= (tuning.lanesFrom ?? LANES_FROM);
+  // As for encoding: few or long lanes are the CPU's, and what it has decoded needs no check on the GPU and so no map.
+  const onGpu = symbols >= (tuning.lanesFrom ?? LANES_FROM) && symbols <= header.lanes * LANE_SYMBOLS;
   const { words, sumsAt, wordsAt } = onGpu
     ? streamInput(payload, header, setup)
     : symbolInput(payload, header, setup, signed);

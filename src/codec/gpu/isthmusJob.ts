@@ -2,15 +2,8 @@
 import { IsthmusError } from '../../errors.ts';
 import { bad } from '../checks.ts';
 import { type IsthmusPlan, isthmusLanes, SENT_TABLES_FROM } from '../isthmusPlan.ts';
-import { viewOf } from '../profile.ts';
-import {
-  type IsthmusSetup,
-  misfit,
-  plainBlock,
-  plainSetup,
-  RHO,
-  setupOf,
-} from '../reference/isthmusSetup.ts';
+import { misfit, viewOf } from '../profile.ts';
+import { type IsthmusSetup, plainBlock, plainSetup, RHO, setupOf } from '../reference/isthmusSetup.ts';
 import type { FeatureSpec } from './family.ts';
 import type { Tuning } from './tuning.ts';
 
@@ -19,6 +12,11 @@ import type { Tuning } from './tuning.ts';
  * the other, slow on any GPU, and below this there are two of them at most: the CPU is through with all symbols sooner.
  */
 export const LANES_FROM = 65_536;
+/**
+ * Symbols per lane up to which a GPU has them, both ways. Lanes are as many as rows at most, and a few bytes can claim one of
+ * millions of symbols: that would hold a GPU for seconds, and browsers take the device away by then.
+ */
+export const LANE_SYMBOLS = 65_536;
 /** A lane keeps one invocation busy for long: few per workgroup, so that they spread over the processors. */
 export const LANES_PER_WORKGROUP = 4;
 const MAX_ELEMENTS = 2 ** 24;
@@ -66,7 +64,7 @@ export function isthmusJob(
   const lanes = plan.lanes ?? isthmusLanes(symbols, lines);
   const isSearched = plan.step.kind === 'bytes' || plan.step.kind === 'distortion';
   // More lanes than rows are refused on the CPU, unless the tensor turns out to be constant.
-  const isCodedHere = symbols >= lanesFrom && lanes <= lines;
+  const isCodedHere = symbols >= lanesFrom && symbols <= lanes * LANE_SYMBOLS && lanes <= lines;
   return {
     feature,
     plan,

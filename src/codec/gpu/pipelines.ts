@@ -65,8 +65,7 @@ export class Pipelines {
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
       const label = `isthmus ${name}`;
-      const module = this.#modules.get(name) ?? this.#device.createShaderModule({ label, code });
-      this.#modules.set(name, module);
+      const module = this.#module(name, label, code);
       pipeline = this.#device
         .createComputePipelineAsync({
           label,
@@ -80,6 +79,18 @@ export class Pipelines {
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
+  }
+
+  #module(name: string, label: string, code: string): GPUShaderModule {
+    let module = this.#modules.get(name);
+    if (!module) {
+      // The pipeline says what is wrong; as an error of the device it would end the run of whoever listens there.
+      this.#device.pushErrorScope('validation');
+      module = this.#device.createShaderModule({ label, code });
+      this.#device.popErrorScope().catch(() => undefined); // a lost device is reported elsewhere
+      this.#modules.set(name, module);
+    }
+    return module;
   }
 }
 

@@ -4,14 +4,13 @@
 import { bad } from '../checks.ts';
 import { type IsthmusPlan, isthmusLanes, LADDER, SENT_TABLES_FROM } from '../isthmusPlan.ts';
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
-import { NEIGHBOUR_TABLES, TOKENS, viewOf } from '../profile.ts';
+import { misfit, NEIGHBOUR_TABLES, TOKENS, viewOf } from '../profile.ts';
 import { notFinite, sanitise, sharedExponent } from './float.ts';
 import { absoluteStep, classShift, LARGEST, toFixed } from './isthmusFixed.ts';
 import {
   DEAD_ZONE,
   type IsthmusHeader,
   type IsthmusSetup,
-  misfit,
   plainBlock,
   plainSetup,
   RHO,

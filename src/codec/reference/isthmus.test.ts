@@ -9,13 +9,13 @@ import { decodeIsthmus as fastDecode } from '../cpu/decodeIsthmus.ts';
 import { encodeIsthmus as fastEncode } from '../cpu/encodeIsthmus.ts';
 import { type IsthmusPlan, LADDER, planIsthmus } from '../isthmusPlan.ts';
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
-import { viewOf } from '../profile.ts';
+import { misfit, viewOf } from '../profile.ts';
 import { decodeIsthmus } from './decodeIsthmus.ts';
 import { encodeIsthmus } from './encodeIsthmus.ts';
 import { sanitise } from './float.ts';
 import { ISTHMUS_EXPECTED } from './isthmusExpected.ts';
-import { MADE_PROFILES, type MadeProfile, madeProfileByName } from './isthmusProfiles.ts';
-import { misfit, readIsthmusParams } from './isthmusSetup.ts';
+import { MADE_PROFILES, type MadeProfile, madeProfile, madeProfileByName } from './isthmusProfiles.ts';
+import { readIsthmusParams } from './isthmusSetup.ts';
 import { ISTHMUS_VECTORS, type IsthmusVector } from './isthmusVectors.ts';
 import { channels } from './ransVectors.ts';
 
@@ -126,6 +126,23 @@ test('quality orders bytes and error, and halves the step every 12.5', () => {
   expect(errors).toEqual([...errors].sort((a, b) => b - a));
   const steps = tensors.map(({ params }) => readIsthmusParams(params, shape, () => undefined).header.step);
   expect(steps[3]! / steps[4]!).toBeCloseTo(2, 1);
+});
+
+test('what a profile saturates, up to its largest exponent: both encoders agree on infinities too', () => {
+  for (const exponent of [1, 126, 253, 254]) {
+    const profile = madeProfile(400 + exponent, { channels: 1, exponent });
+    const { POSITIVE_INFINITY, NEGATIVE_INFINITY, NaN: none } = Number;
+    const data = Float32Array.of(
+      POSITIVE_INFINITY,
+      2e38,
+      2 ** (exponent - 127),
+      NEGATIVE_INFINITY,
+      none,
+      -3e38,
+    );
+    const plan = planIsthmus({ family: 'isthmus', profile, quality: 90 });
+    expect(fastEncode(data, [2, 3], plan), `E = ${exponent}`).toEqual(encodeIsthmus(data, [2, 3], plan));
+  }
 });
 
 describe('refusals of the encoder', () => {

@@ -1,7 +1,8 @@
 // IsthmusSetup: everything that decoding a tensor of family `isthmus` depends on besides its symbols: the view, the
 // transform, the tables. It comes from a profile or, without one, from the params. Reading and writing of the params too.
+import { IsthmusError } from '../../errors.ts';
 import type { IsthmusPlan } from '../isthmusPlan.ts';
-import { type CodecProfile, NEIGHBOUR_TABLES, TOKENS, type View3, viewOf } from '../profile.ts';
+import { type CodecProfile, misfit, NEIGHBOUR_TABLES, TOKENS, type View3, viewOf } from '../profile.ts';
 import { SPATIAL_TABLES, SPECTRAL_TABLES } from './isthmusTables.ts';
 import { readTable, sentTableBytes, writeTable } from './ransTable.ts';
 import { damaged } from './slicerLayout.ts';
@@ -46,14 +47,6 @@ export const DEAD_ZONE = { dct: 85, none: 102 } as const;
 export function blockSide(dimension: number): number {
   for (let side = Math.min(16, dimension); side > 1; side--) if (dimension % side === 0) return side;
   return 1;
-}
-
-/** @returns why the profile does not fit a tensor of this shape, or undefined */
-export function misfit({ planes, rows, columns }: View3, p: CodecProfile): string | undefined {
-  if (planes % p.channels !== 0) return `${planes} planes are no multiple of its ${p.channels} channels`;
-  if (rows % p.block[0] !== 0 || columns % p.block[1] !== 0)
-    return `${rows} × ${columns} does not fall into its blocks of ${p.block.join(' × ')}`;
-  return undefined;
 }
 
 /** The setup that a profile gives. The caller has checked {@link misfit}. */
@@ -126,6 +119,13 @@ export function writeIsthmusParams(
 /** Finds a profile by the name that a frame gives. */
 export type ProfileLookup = (name: string) => CodecProfile | undefined;
 
+/** Nothing is damaged: the other end knows what this one was not told. */
+const unknownProfile = (name: string) =>
+  new IsthmusError(
+    'FRAME_INVALID',
+    `A tensor was made with the codec profile ${name}, which is not known here. Give it to the decoder, or where it comes with a model, fetch the manifest again on the side that is older.`,
+  );
+
 /**
  * Reads and checks params.
  * @throws IsthmusError FRAME_INVALID
@@ -149,7 +149,7 @@ export function readIsthmusParams(
     if (params.length !== PARAMS_BYTES) throw damaged('its params have a wrong length');
     const name = Array.from(params.subarray(8, 16), (b) => b.toString(16).padStart(2, '0')).join('');
     const profile = profiles(name);
-    if (!profile) throw damaged(`it was made with the codec profile ${name}, which is not known here`);
+    if (!profile) throw unknownProfile(name);
     const reason = misfit(viewOf(shape), profile);
     if (reason) throw damaged(`the codec profile ${name} does not fit: ${reason}`);
     const setup = setupOf(shape, profile);

@@ -2,13 +2,12 @@
 // speed (constants, refusals), and for targets that are met by trial, it gives nothing, and the encoder in codec/cpu does it.
 import { type IsthmusPlan, isthmusLanes, SENT_TABLES_FROM } from '../isthmusPlan.ts';
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
-import { NEIGHBOUR_TABLES, TOKENS, viewOf } from '../profile.ts';
+import { misfit, NEIGHBOUR_TABLES, TOKENS, viewOf } from '../profile.ts';
 import { sharedExponent } from '../reference/float.ts';
 import { absoluteStep, classShift } from '../reference/isthmusFixed.ts';
 import {
   DEAD_ZONE,
   type IsthmusSetup,
-  misfit,
   plainBlock,
   plainSetup,
   RHO,

@@ -82,20 +82,23 @@ export async function writeModelFolder(folder: string, { manifest, files }: Part
 /**
  * Reads a file that the manifest names and checks that it is the one that was meant.
  *
+ * @param remedy what to do when it is not
  * @throws IsthmusError INTEGRITY_MISMATCH
  */
-export async function readPart(folder: string, part: ModelPart): Promise<Uint8Array> {
+export async function readPart(
+  folder: string,
+  part: ModelPart,
+  remedy = 'Split the model again.',
+): Promise<Uint8Array> {
   const bytes = await readFile(join(folder, part.file)).catch((cause: unknown) => {
-    throw new IsthmusError(
-      'INTEGRITY_MISMATCH',
-      `'${part.file}' is missing in ${folder}. Split the model again.`,
-      { cause },
-    );
+    throw new IsthmusError('INTEGRITY_MISMATCH', `'${part.file}' is missing in ${folder}. ${remedy}`, {
+      cause,
+    });
   });
   if (bytes.length === part.bytes && (await sha256Hex(bytes)) === part.sha256) return bytes;
   throw new IsthmusError(
     'INTEGRITY_MISMATCH',
-    `'${part.file}' in ${folder} is not what the manifest promises. Split the model again.`,
+    `'${part.file}' in ${folder} is not what the manifest promises. ${remedy}`,
   );
 }
 
@@ -104,12 +107,17 @@ export async function readCutProfile(
   folder: string,
   { profile }: CutInfo,
 ): Promise<CodecProfile | undefined> {
-  return profile && parseProfile(await readPart(folder, profile), profile.sha256.slice(0, 16));
+  if (!profile) return undefined;
+  const file = await readPart(folder, profile, 'Calibrate the model again.');
+  return parseProfile(file, profile.sha256.slice(0, 16));
 }
 
 /**
  * Replaces the manifest of a folder and adds `files` beside it, each in one step, the manifest last: whoever reads meanwhile
- * finds the old state or the new one. Files that only the old manifest named are removed.
+ * finds the old state or the new one, as long as `files` have names that are new with their content. Files that only the
+ * old manifest named are removed.
+ *
+ * @throws IsthmusError OPTION_INVALID when the folder cannot be written to
  */
 export async function updateModelFolder(
   folder: string,
