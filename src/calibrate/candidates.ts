@@ -28,14 +28,14 @@ export async function tryRecipe(
   const view = viewOf(statistics.shape);
   let draft = draftProfile(recipe, statistics);
   let coefficients = statistics.features.map((feature) => coefficientsOf(draft, view, feature));
-  const first = 0.7 * rootMeanSquare(coefficients);
+  const usual = 0.7 * rootMeanSquare(coefficients);
   const narrow = (step: number) => {
     const rank = draft.transform ? usefulRank(draft, view, coefficients, step) : draft.rank;
     if (rank === draft.rank) return;
     draft = truncated(draft, rank);
     coefficients = coefficients.map((values) => values.slice(0, rank * view.rows * view.columns));
   };
-  narrow(Math.max(1, Math.round(first / 16))); // what no step in question would keep need not be tried again and again
+  narrow(Math.max(1, Math.round(usual / 16))); // what no step in question would keep need not be tried again and again
   const classed = recipe.contexts === 'classes';
   const finish = (step: number, trained: boolean): Omit<CodecProfile, 'name'> => {
     const classes = classed ? classesOf(draft, view, coefficients) : undefined;
@@ -48,7 +48,8 @@ export async function tryRecipe(
     };
   };
   const tried = (profile: Omit<CodecProfile, 'name'>) => trial({ ...profile, name: TRIAL_NAME });
-  const found = await findStep(first, allowed, (step) => tried(finish(step, false)));
+  // From the coarse side: where the tail averages, a step that leaves nothing but the averages may lose less than a finer one.
+  const found = await findStep(8 * usual, allowed, (step) => tried(finish(step, false)));
   narrow(Math.max(1, Math.round(found.step / 2))); // the step of `isthmus-fine`
   const profile = finish(found.step, true);
   const file = writeProfile(profile);

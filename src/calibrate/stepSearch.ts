@@ -13,7 +13,7 @@ export interface StepFound extends Trial {
 }
 
 /** Trials at most; each runs every trial picture through codec and tail. */
-const MOST_TRIALS = 9;
+const MOST_TRIALS = 10;
 /** A loss between this share of the allowed one and the allowed one is near enough. */
 const NEAR = 0.95;
 /** Loss grows about with this power of the step; where two trials are known they say it better. */
