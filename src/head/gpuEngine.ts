@@ -38,12 +38,14 @@ const RECALL_MS = 250;
 /**
  * @param extras `measured` of the report
  * @param store where tunings of the encoder are kept between visits; by default only as long as the worker lives
+ * @param tuneMs how long looking for a faster way to encode may take, in quiet moments; by default what `autotune` says
  */
 export function createGpuEngine(
   manifest: Manifest,
   gpu: GpuHandle,
   extras: Partial<DeviceReport> = {},
   store?: TuningStore,
+  tuneMs?: number,
 ): Engine {
   const { device } = gpu;
   const chain = new SegmentChain(manifest, device);
@@ -66,7 +68,11 @@ export function createGpuEngine(
     const { signal } = closing;
     const idle = () => quiet.wait(signal);
     await idle();
-    const { tuning } = await autotune(device, { idle, signal, ...(store && { store }) });
+    const { tuning } = await autotune(device, {
+      ...{ idle, signal },
+      ...(store && { store }),
+      ...(tuneMs !== undefined && { budget: tuneMs }),
+    });
     if (!signal.aborted) await (await encoder).retune(tuning);
   }
 

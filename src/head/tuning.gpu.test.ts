@@ -11,6 +11,8 @@ import { createSafeStore, type SafeStore } from './store/safeStore.ts';
 import { noise, tinyModel } from './tinyModel.fixture.ts';
 
 const { manifest, files } = await tinyModel();
+/** On a busy machine with a software adapter one candidate takes seconds. */
+const PATIENT_MS = 60_000;
 const x = { dtype: 'float32', shape: [1, 3, 32, 32], data: noise(3072, 7) } as const;
 
 test('tunes in the background after the first answer', async () => {
@@ -18,7 +20,7 @@ test('tunes in the background after the first answer', async () => {
   const { device } = gpu;
   // As on hardware: a software adapter is left with what is known of it.
   const handle = { ...gpu, report: { adapter: gpu.report.adapter, software: false } };
-  const engine = createGpuEngine(manifest, handle);
+  const engine = createGpuEngine(manifest, handle, {}, undefined, PATIENT_MS);
   try {
     await engine.add(0, files.get(manifest.segments[0]!.sha256)!);
     const first = await engine.head({ tensors: { x } }, 0, PRESETS.slicer);
@@ -61,7 +63,7 @@ async function visit(database: string) {
     },
   };
   const handle = { ...gpu, report: { adapter: gpu.report.adapter, software: false } };
-  const engine = createGpuEngine(manifest, handle, {}, store);
+  const engine = createGpuEngine(manifest, handle, {}, store, PATIENT_MS);
   await engine.add(0, files.get(manifest.segments[0]!.sha256)!);
   const { tensors } = await engine.head({ tensors: { x } }, 0, PRESETS.slicer);
   return { device, engine, store, counts, tensors };
@@ -115,7 +117,7 @@ test('opening an engine hands it the store', async () => {
 test('closing stops it', async () => {
   const gpu = await requestGpu();
   const handle = { ...gpu, report: { adapter: gpu.report.adapter, software: false } };
-  const engine = createGpuEngine(manifest, handle);
+  const engine = createGpuEngine(manifest, handle, {}, undefined, PATIENT_MS);
   await engine.close();
   expect(await gpu.whenLost).toMatch(/^destroyed/);
 });
