@@ -10,8 +10,10 @@ import { planIsthmus } from '../src/codec/isthmusPlan.ts';
 import { type CodecParams, type EncodedTensor, PRESETS, planRans, planSlicer } from '../src/codec/params.ts';
 import type { CodecProfile } from '../src/codec/profile.ts';
 import { decodeRaw, encodeRaw } from '../src/codec/reference/raw.ts';
+import { decodeIsthmus as wasmDecodeIsthmus } from '../src/codec/wasm/decodeIsthmus.ts';
 import { decodeRans as wasmDecodeRans } from '../src/codec/wasm/decodeRans.ts';
 import { decodeSlicer as wasmDecodeSlicer } from '../src/codec/wasm/decodeSlicer.ts';
+import { encodeIsthmus as wasmEncodeIsthmus } from '../src/codec/wasm/encodeIsthmus.ts';
 import { encodeRans as wasmEncodeRans } from '../src/codec/wasm/encodeRans.ts';
 import { encodeSlicer as wasmEncodeSlicer } from '../src/codec/wasm/encodeSlicer.ts';
 
@@ -63,11 +65,16 @@ export function cpuCoder(engine: 'TypeScript' | 'WASM', params: CodecParams): Cp
     }
     case 'isthmus': {
       const plan = planIsthmus(params);
-      if (!typescript) return undefined;
-      return {
-        encode: (data, shape) => encodeIsthmus(data, shape, plan),
-        decode: (encoded, count) => decodeIsthmus(encoded, count, () => params.profile),
-      };
+      const profiles = () => params.profile;
+      return typescript
+        ? {
+            encode: (data, shape) => encodeIsthmus(data, shape, plan),
+            decode: (encoded, count) => decodeIsthmus(encoded, count, profiles),
+          }
+        : {
+            encode: (data, shape) => wasmEncodeIsthmus(data, shape, plan),
+            decode: (encoded, count) => wasmDecodeIsthmus(encoded, count, profiles),
+          };
     }
   }
 }

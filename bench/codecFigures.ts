@@ -160,7 +160,7 @@ export function codecFigures(context: Context): Row[] {
       what: 'WASM decode, Msym/s, and times TypeScript',
       reach: '≥ 2 × P9',
       beyond: '≥ 400',
-      measured: `coder ${best(cpu, 'coder WASM Msym/s')} (${timesFaster(cpu, 'coder')}×), rans ${best(ofFamily(cpu, 'rans'), 'decode WASM Msym/s')} (${timesFaster(ofFamily(cpu, 'rans'), 'decode')}×), isthmus ${best(isthmus(cpu), 'decode WASM Msym/s')}`,
+      measured: `coder ${best(cpu, 'coder WASM Msym/s')} (${timesFaster(cpu, 'coder')}×), rans ${best(ofFamily(cpu, 'rans'), 'decode WASM Msym/s')} (${timesFaster(ofFamily(cpu, 'rans'), 'decode')}×), isthmus ${best(isthmus(cpu), 'decode WASM Msym/s')} (${timesFaster(isthmus(cpu), 'decode')}×)`,
       adapter: thread,
     },
     {

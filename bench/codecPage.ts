@@ -6,7 +6,7 @@ import { type FramePlan, planFrame } from '../src/codec/gpu/framePlan.ts';
 import { Recorder } from '../src/codec/gpu/recorder.ts';
 import { type Tuning, tuningFor } from '../src/codec/gpu/tuning.ts';
 import type { CodecParams, EncodedTensor } from '../src/codec/params.ts';
-import { parseProfile } from '../src/codec/profile.ts';
+import { type CodecProfile, parseProfile } from '../src/codec/profile.ts';
 import { IsthmusError } from '../src/errors.ts';
 import { crc32 } from '../src/wire/crc32.ts';
 import { type FeatureSpec, syntheticFeature } from './codecFeatures.ts';
@@ -29,7 +29,7 @@ export interface GpuTimes {
   copy: number;
   encode: number;
   selectCompact?: number;
-  decode?: number;
+  decode: number;
   dispatches: number;
   submits: number;
   maps: number;
@@ -103,13 +103,13 @@ export async function measure(
   try {
     const [encoded] = await encoder.encode([feature], params);
     const { dispatches, submits, maps } = encoder.lastFrame;
-    const decodes = await canDecode(decoder, encoded!);
+    const profile = params.family === 'isthmus' ? params.profile : undefined;
     const times = await medianTimes(
       {
         copy: () => copy(feature.buffer, readback, bytes),
         encode: () => encoder.encode([feature], params),
         ...(selection && { selectCompact: selection.run }),
-        ...(decodes && { decode: () => decode(decoder, encoded!) }),
+        decode: () => decode(decoder, encoded!, profile),
       },
       budget,
     );
@@ -117,7 +117,7 @@ export async function measure(
       copy: times.copy!,
       encode: times.encode!,
       ...(times.selectCompact !== undefined && { selectCompact: times.selectCompact }),
-      ...(times.decode !== undefined && { decode: times.decode }),
+      decode: times.decode!,
       dispatches,
       submits,
       maps,
@@ -148,19 +148,14 @@ async function copy(from: GPUBuffer, to: GPUBuffer, bytes: number): Promise<void
 }
 
 /** Until the feature is there: `GpuDecoder` itself returns when the commands are accepted. */
-async function decode(decoder: GpuDecoder, encoded: EncodedTensor): Promise<void> {
-  const features = await decoder.decode([encoded]);
+async function decode(
+  decoder: GpuDecoder,
+  encoded: EncodedTensor,
+  profile: CodecProfile | undefined,
+): Promise<void> {
+  const features = await decoder.decode([encoded], { profiles: () => profile });
   await device.queue.onSubmittedWorkDone();
   for (const { buffer } of features) buffer.destroy();
-}
-
-async function canDecode(decoder: GpuDecoder, encoded: EncodedTensor): Promise<boolean> {
-  try {
-    await decode(decoder, encoded);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /**
