@@ -42,7 +42,7 @@ export async function tryRecipe(
     return {
       ...draft,
       step,
-      rho: centroids(draft, view, coefficients.slice(0, 24), step),
+      rho: centroids(draft, view, coefficients.slice(0, 24), step, !classed),
       ...(classes && { classes }),
       tables: trained ? trainTables(draft, view, classes, coefficients, step) : priorTables(draft, classed),
     };

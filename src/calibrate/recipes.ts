@@ -46,13 +46,14 @@ const RECIPES: readonly Recipe[] = [
     contexts: 'classes',
     deadZone: 85,
   },
+  // Small activations after a ReLU count by their number: most of them are better rounded up than dropped.
   {
     name: 'spatial',
     metric: 'none',
     blocks: false,
     weightExponent: 0,
     contexts: 'neighbours',
-    deadZone: 102,
+    deadZone: 176,
   },
 ];
 

@@ -102,11 +102,28 @@ describe('tables', () => {
 
 describe('centroids and rank', () => {
   it('reconstruct towards where the values are', () => {
-    const [one, more] = centroids(draft, view, coefficients, 800);
+    const [one, more] = centroids(draft, view, coefficients, 800, false);
     // A Laplacian falls within the bin, whose middle lies 0.168 of a step above the multiple.
     expect(one).toBeLessThan(43);
     expect(more).toBeLessThan(43);
     expect(one).toBeGreaterThan(-40);
+  });
+
+  it('keep the mean of features with one sign', () => {
+    const activations = coefficients.map((values) => values.map((x) => Math.max(0, x)));
+    const sum = (lists: readonly ArrayLike<number>[]) =>
+      lists.reduce((all, list) => all + Array.from(list).reduce((a, b) => a + b, 0), 0);
+    const plain = { ...draft, deadZone: 176, weights: Uint16Array.of(256), map: [1, 1] as const };
+    const decoded = (rho: readonly [number, number]) =>
+      activations.map((values) =>
+        quantiseFloat(plain, view, 300, values).map((q) =>
+          q === 0 ? 0 : Math.round(300 * (q + rho[q === 1 ? 0 : 1] / 256)),
+        ),
+      );
+    const error = (keepMean: boolean) =>
+      sum(decoded(centroids(plain, view, activations, 300, keepMean))) / sum(activations) - 1;
+    expect(error(false)).toBeLessThan(-0.005);
+    expect(Math.abs(error(true))).toBeLessThan(0.005);
   });
 
   it('keeps planes that are not always 0', () => {

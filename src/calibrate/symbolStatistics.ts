@@ -130,30 +130,42 @@ function laplaceTokens(deviation: number, deadZone: number): number[] {
   });
 }
 
-/** ρ1 and ρ2: how far beyond the multiple the mean of what is quantised to 1, and above, lies. */
+/**
+ * ρ1 and ρ2: how far beyond the multiple the mean of what is quantised to 1, and above, lies.
+ *
+ * @param keepMean adds what is lost where 0 is decoded: features after a ReLU have one sign, the tail sums many of them, and a
+ *   mean that has shifted hurts it more than noise
+ */
 export function centroids(
   draft: Draft,
   view: View3,
   coefficients: readonly Float32Array[],
   step: number,
+  keepMean: boolean,
 ): [number, number] {
   const [mh, mw] = draft.map;
   const sums = [0, 0];
   const counts = [0, 0];
+  let lost = 0;
   for (const values of coefficients) {
     const q = quantiseFloat(draft, view, step, values);
     forEachPlace(draft, view, (at, place) => {
       const magnitude = Math.abs(q[at]!);
-      if (magnitude === 0) return;
+      const value = values[at]! / stepAt(step, draft.weights[place % (mh * mw)]!);
+      if (magnitude === 0) {
+        lost += value; // what is lost on both sides cancels
+        return;
+      }
       const level = magnitude === 1 ? 0 : 1;
-      sums[level]! += Math.abs(values[at]!) / stepAt(step, draft.weights[place % (mh * mw)]!) - magnitude;
+      sums[level]! += Math.abs(value) - magnitude;
       counts[level]!++;
     });
   }
+  const extra = keepMean ? Math.abs(lost) / Math.max(1, counts[0]! + counts[1]!) : 0;
   const rho = (level: number) =>
     counts[level]! < 20
       ? 0
-      : Math.max(-128, Math.min(127, Math.round((256 * sums[level]!) / counts[level]!)));
+      : Math.max(-128, Math.min(127, Math.round(256 * (sums[level]! / counts[level]! + extra))));
   return [rho(0), rho(1)];
 }
 
