@@ -21,6 +21,13 @@ const MEBI = 2 ** 20;
 const HEAP_NOISE = 8 * MEBI;
 const profiles = madeProfileByName;
 
+/** Measured up to three times while the heap seems to grow: what the decoder takes it takes each time, the rest is noise. */
+function measureSteadily<T>(action: () => T, collect?: boolean) {
+  let made = measureAllocation(action, collect);
+  for (let again = 0; again < 2 && made.heap > HEAP_NOISE; again++) made = measureAllocation(action);
+  return made;
+}
+
 test('damaged frames: typed errors only, none slow, and one answer from WebAssembly, TypeScript and reference', {
   timeout: 300_000,
 }, () => {
@@ -65,7 +72,7 @@ describe('memory', () => {
         // Of what was declared, not only of the limit. Kernels keep their memory for later calls.
         const declared = count * countedBytes(tensor.family, dtype);
         const allowed = declared + 2 * bytes.length + MEBI;
-        const made = measureAllocation(() => codeOf(() => decodeFrame(bytes)));
+        const made = measureSteadily(() => codeOf(() => decodeFrame(bytes)));
         if (made.buffers > allowed || made.heap > HEAP_NOISE)
           expect.fail(`${name}, ${dtype}: ${JSON.stringify(made)}`);
         expect(made.value, name).toBe(name.endsWith('wrong') ? 'FRAME_INVALID' : 'accepted');
@@ -81,7 +88,7 @@ describe('memory', () => {
     for (let n = 0; n < cases; n++) {
       const bytes = mutateFrame(pick(pick(seeds, random), random), pick(pick(seeds, random), random), random);
       const decoding = () => codeOf(() => decodeFrame(bytes, { profiles }));
-      const { buffers, heap } = measureAllocation(decoding, n % 50 === 0);
+      const { buffers, heap } = measureSteadily(decoding, n % 50 === 0);
       most = Math.max(most, buffers);
       if (buffers > LIMITS.outputBytes + 2 * bytes.length + MEBI || heap > HEAP_NOISE)
         expect.fail(

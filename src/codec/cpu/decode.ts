@@ -2,8 +2,9 @@
 // the family, rounds to float16 where that is wanted. Pictures are not decoded here; the tail has its own way for them.
 import { IsthmusError } from '../../errors.ts';
 import type { Tensor } from '../../tensor.ts';
-import { countedBytes, type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../params.ts';
+import { type EncodedTensor, LIMITS, TENSOR_FLAGS } from '../params.ts';
 import type { CodecProfile } from '../profile.ts';
+import { declaredElements } from '../reference/declaredElements.ts';
 import { narrow, toFloat16 } from '../reference/float16.ts';
 import { decodeRaw } from '../reference/raw.ts';
 import { damaged } from '../reference/slicerLayout.ts';
@@ -76,18 +77,4 @@ function narrowInPlace(floats: Float32Array): Uint16Array {
   const halves = new Uint16Array(floats.buffer, floats.byteOffset, floats.length);
   for (let i = 0; i < halves.length; i++) halves[i] = patterns[i] === 0 ? 0 : narrow(patterns[i]!); // most are zero
   return halves;
-}
-
-function declaredElements({ family, dtype, shape }: EncodedTensor, outputBytes: number): number {
-  if (shape.length > LIMITS.rank) throw damaged(`it has ${shape.length} dimensions`);
-  let count = 1;
-  for (const dim of shape) {
-    if (!Number.isInteger(dim) || dim < 0 || dim > LIMITS.dimension) throw damaged(`its shape is [${shape}]`);
-    count *= dim; // at most 2^(31·8), which a double holds
-  }
-  if (count * countedBytes(family, dtype) <= outputBytes) return count;
-  throw new IsthmusError(
-    'TOO_LARGE',
-    `A tensor of shape [${shape}] is above the limit of ${outputBytes} bytes. Send less or raise the limit.`,
-  );
 }

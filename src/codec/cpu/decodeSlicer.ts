@@ -5,6 +5,7 @@ import { level, readConstant } from '../reference/decodeSlicer.ts';
 import { fromFixedPoint } from '../reference/float.ts';
 import {
   blockSize,
+  checkUnusedBits,
   damaged,
   POSITIONS,
   readParams,
@@ -95,24 +96,4 @@ function getBits(words: Uint32Array, at: number, width: number): number {
 function wordsOf(payload: Uint8Array): Uint32Array {
   const aligned = payload.byteOffset % 4 === 0 ? payload : Uint8Array.from(payload);
   return new Uint32Array(aligned.buffer, aligned.byteOffset, payload.length / 4);
-}
-
-function checkUnusedBits(
-  words: Uint32Array,
-  total: number,
-  { survivors, blocks }: SlicerHeader,
-  { mode, indexWidth, ids, signs, codes }: Sections,
-  signed: boolean,
-): void {
-  const check = (firstWord: number, bits: number) => {
-    const used = bits % 32;
-    if (used && words[firstWord + Math.floor(bits / 32)]! >>> used) throw damaged('an unused bit is set');
-  };
-  if (mode === POSITIONS.bitmap) check(0, total);
-  if (mode === POSITIONS.list) check(0, survivors * indexWidth);
-  check(ids, survivors * Math.log2(blocks.length));
-  if (signed) check(signs, survivors);
-  blocks.forEach(({ width }, j) => {
-    check(codes[j]!, blockSize(survivors, blocks.length, j) * width);
-  });
 }

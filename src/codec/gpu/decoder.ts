@@ -2,8 +2,9 @@
 // the CPU has checked all it can; the values equal those of the CPU decoders bit for bit. It reads no frame.
 import { IsthmusError } from '../../errors.ts';
 import { bytesPerElement } from '../../tensor.ts';
-import { countedBytes, type EncodedTensor, LIMITS } from '../params.ts';
+import { type EncodedTensor, LIMITS } from '../params.ts';
 import type { CodecProfile } from '../profile.ts';
+import { declaredElements } from '../reference/declaredElements.ts';
 import { decodeRaw } from '../reference/raw.ts';
 import { damaged } from '../reference/slicerLayout.ts';
 import { GrowingBuffer, ReadbackPool } from './buffers.ts';
@@ -219,21 +220,6 @@ function planDecoding(encoded: EncodedTensor, count: number, ...rest: Rest): Dec
     throw damaged(`${family} carries float32 or float16, not ${dtype}`);
   if (count > 2 ** 24) throw damaged(`${family} carries at most 2^24 elements, not ${count}`);
   return DECODERS[family]!(encoded, count, ...rest);
-}
-
-/** The same refusals, in the same order, as the CPU decoder's. */
-function declaredElements({ family, dtype, shape }: EncodedTensor, outputBytes: number): number {
-  if (shape.length > LIMITS.rank) throw damaged(`it has ${shape.length} dimensions`);
-  let count = 1;
-  for (const dim of shape) {
-    if (!Number.isInteger(dim) || dim < 0 || dim > LIMITS.dimension) throw damaged(`its shape is [${shape}]`);
-    count *= dim;
-  }
-  if (count * countedBytes(family, dtype) <= outputBytes) return count;
-  throw new IsthmusError(
-    'TOO_LARGE',
-    `A tensor of shape [${shape}] is above the limit of ${outputBytes} bytes. Send less or raise the limit.`,
-  );
 }
 
 /** The queue writes whole words only; buffers are longer than that. */

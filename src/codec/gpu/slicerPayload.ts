@@ -3,6 +3,7 @@
 // cost a map, that is up to milliseconds of waiting, and the bytes come from the CPU anyway.
 import {
   blockSize,
+  checkUnusedBits,
   damaged,
   POSITIONS,
   type Sections,
@@ -38,26 +39,6 @@ export function scanPayload(
       ? walkBitmap(words.subarray(0, sections.ids), header.survivors)
       : new Uint32Array(0);
   return { bases: countBlocks(words.subarray(sections.ids), header, chunk), starts };
-}
-
-function checkUnusedBits(
-  words: Uint32Array,
-  total: number,
-  { survivors, blocks }: SlicerHeader,
-  { mode, indexWidth, ids, signs, codes }: Sections,
-  signed: boolean,
-): void {
-  const check = (firstWord: number, bits: number) => {
-    const used = bits % 32;
-    if (used && words[firstWord + Math.floor(bits / 32)]! >>> used) throw damaged('an unused bit is set');
-  };
-  if (mode === POSITIONS.bitmap) check(0, total);
-  if (mode === POSITIONS.list) check(0, survivors * indexWidth);
-  check(ids, survivors * Math.log2(blocks.length));
-  if (signed) check(signs, survivors);
-  blocks.forEach(({ width }, j) => {
-    check(codes[j]!, blockSize(survivors, blocks.length, j) * width);
-  });
 }
 
 function checkList(words: Uint32Array, total: number, survivors: number, width: number): void {

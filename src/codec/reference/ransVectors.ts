@@ -1,7 +1,7 @@
 // Test vectors of family `rans`, in the manner of vectors.ts: inputs made from their names, one list for Node, browsers
 // and the GPU tests. `ransExpected.ts` holds length and checksum of each reference frame.
 import type { RansPlan } from '../params.ts';
-import { randomBits } from './vectors.ts';
+import { anyFinite, randomBits, withValues } from './vectors.ts';
 
 export interface RansVector {
   name: string;
@@ -40,22 +40,6 @@ export function channels(count: number, size: number, seed: number, bias?: numbe
     const value = scale * (smooth + x / 2);
     return bias === undefined ? value : Math.max(0, value - bias * scale);
   });
-}
-
-/** A copy of `data` with some elements replaced. */
-function withValues(data: Float32Array, values: Record<number, number>): Float32Array {
-  for (const [i, value] of Object.entries(values)) data[Number(i)] = value;
-  return data;
-}
-
-/** Any bit pattern that is a finite float. */
-function anyFinite(count: number, seed: number): Float32Array {
-  const next = randomBits(seed);
-  const bits = Uint32Array.from({ length: count }, () => {
-    const x = next();
-    return (x & 0x7f800000) === 0x7f800000 ? x & 0x807fffff : x;
-  });
-  return new Float32Array(bits.buffer);
 }
 
 function vector(

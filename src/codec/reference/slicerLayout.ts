@@ -98,6 +98,27 @@ export function readParams(params: Uint8Array, total: number, signed: boolean): 
   return [header, sections];
 }
 
+/** The words of each section have no bit set behind their last one. @throws IsthmusError FRAME_INVALID */
+export function checkUnusedBits(
+  words: Uint32Array,
+  total: number,
+  { survivors, blocks }: SlicerHeader,
+  { mode, indexWidth, ids, signs, codes }: Sections,
+  signed: boolean,
+): void {
+  const check = (firstWord: number, bits: number) => {
+    const used = bits % 32;
+    if (used && words[firstWord + Math.floor(bits / 32)]! >>> used) throw damaged('an unused bit is set');
+  };
+  if (mode === POSITIONS.bitmap) check(0, total);
+  if (mode === POSITIONS.list) check(0, survivors * indexWidth);
+  check(ids, survivors * Math.log2(blocks.length));
+  if (signed) check(signs, survivors);
+  blocks.forEach(({ width }, j) => {
+    check(codes[j]!, blockSize(survivors, blocks.length, j) * width);
+  });
+}
+
 /** A tensor that breaks FORMAT.md, in one voice. */
 export function damaged(reason: string): IsthmusError {
   return new IsthmusError(

@@ -43,13 +43,13 @@ function bell(count: number, seed: number, relu = false): Float32Array {
 const constant = (count: number, value: number) => () => new Float32Array(count).fill(value);
 
 /** A copy of `data` with some elements replaced. */
-function withValues(data: Float32Array, values: Record<number, number>): Float32Array {
+export function withValues(data: Float32Array, values: Record<number, number>): Float32Array {
   for (const [i, value] of Object.entries(values)) data[Number(i)] = value;
   return data;
 }
 
 /** Any bit pattern that is a finite float. */
-function anyFinite(count: number, seed: number): Float32Array {
+export function anyFinite(count: number, seed: number): Float32Array {
   const next = randomBits(seed);
   const bits = Uint32Array.from({ length: count }, () => {
     const x = next();
