@@ -165,15 +165,17 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
 
 /**
  * Lets the worker leave by itself: a thread that is terminated inside onnxruntime takes the whole process down with it
- * (SIGABRT from the native side, seen in one of five runs). Only one that does not come back is terminated.
+ * (SIGABRT from the native side, seen in one of five runs). One that does not come back is left behind, and keeps no
+ * process alive.
  */
 async function retire(worker: Worker): Promise<void> {
   const gone = new Promise((resolve) => worker.once('exit', resolve));
-  const timer = setTimeout(() => void worker.terminate(), STUCK_MS);
   const stop: StopMessage = { stop: true };
   worker.postMessage(stop);
-  await gone;
+  let timer: NodeJS.Timeout | undefined;
+  await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, STUCK_MS)))]);
   clearTimeout(timer);
+  worker.unref();
 }
 
 /** Several tensors may be views of one request body; it moves once, and the views move with it. */

@@ -12,7 +12,7 @@ interface Pending {
   onProgress: ((p: Progress) => void) | undefined;
 }
 
-/** How long a thread may take to release its sessions before it is ended. */
+/** How long `close` waits for a thread to finish what it computes and to release its sessions. */
 const CLOSE_MS = 10_000;
 
 /**
@@ -51,7 +51,8 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
       return;
     }
     pending.delete(message.id);
-    if (pending.size === 0) worker?.unref();
+    // While closing, the thread is what `close` waits for, though nothing is pending any more.
+    if (pending.size === 0 && !closed) worker?.unref();
     if ('error' in message) call.reject(IsthmusError.fromJSON(message.error));
     else call.resolve(message.value);
   }
@@ -101,17 +102,21 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
     return ask<T>(call);
   }
 
+  /**
+   * The thread leaves by itself: one that is terminated inside onnxruntime takes the whole process down with it (SIGABRT
+   * from the native side). One that a stalled download holds is left behind; it keeps no process alive.
+   */
   async function close(): Promise<void> {
     if (closed) return;
     const thread = worker;
     rejectAll(isClosed());
-    const released = thread && ask({ method: 'close', args: [] }).catch(() => undefined);
+    const gone = thread && new Promise((resolve) => thread.once('exit', resolve));
+    if (thread) ask({ method: 'close', args: [] }).catch(() => undefined);
     closed = true;
-    if (!thread) return;
     let timer: NodeJS.Timeout | undefined;
-    await Promise.race([released, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)))]);
+    if (gone) await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)))]);
     clearTimeout(timer);
-    await thread.terminate();
+    thread?.unref();
   }
 
   return {

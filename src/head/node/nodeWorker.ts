@@ -1,4 +1,5 @@
-// Worker thread around the Node engine: answers the messages of nodeRuntime.ts, one reply each. No state of its own.
+// Worker thread around the Node engine: answers the messages of nodeRuntime.ts, one reply each. After `close` it takes
+// no more, finishes what it has begun and ends.
 import { parentPort } from 'node:worker_threads';
 import { IsthmusError } from '../../errors.ts';
 import { NodeEngine } from './nodeEngine.ts';
@@ -6,6 +7,7 @@ import type { Call, FromWorker } from './nodeMessages.ts';
 
 const port = parentPort!;
 const engine = new NodeEngine();
+const running = new Set<Promise<void>>();
 const post = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
 async function perform(id: number, call: Call): Promise<unknown> {
@@ -21,15 +23,31 @@ async function perform(id: number, call: Call): Promise<unknown> {
     case 'gzipFp16Bytes':
       return engine.gzipFp16Bytes(...call.args);
     case 'close':
-      return engine.close();
+      return undefined; // answered like any other, so that its caller need not know what is still running
   }
 }
 
-port.on('message', async ({ id, call }: { id: number; call: Call }) => {
+async function answer(id: number, call: Call): Promise<void> {
   try {
     post({ id, value: await perform(id, call) });
   } catch (thrown) {
     const error = IsthmusError.from(thrown, 'INTERNAL', 'The Node engine met a defect; please report it.');
     post({ id, error: error.toJSON() });
   }
-});
+}
+
+async function end(): Promise<void> {
+  port.off('message', take);
+  await Promise.all(running);
+  await engine.close();
+  port.close();
+}
+
+function take({ id, call }: { id: number; call: Call }): void {
+  const work = answer(id, call);
+  running.add(work);
+  work.finally(() => running.delete(work));
+  if (call.method === 'close') void end();
+}
+
+port.on('message', take);
