@@ -38,7 +38,7 @@ const browser = {
 const server = {
   'index.node': 'src/index.node.ts',
   tail: 'src/tail/index.ts',
-  tailWorker: 'src/tail/ortWorker.ts',
+  tailWorker: 'src/tail/run/ortWorker.ts',
   nodeWorker: 'src/head/node/nodeWorker.ts',
   cli: 'src/cli/main.ts',
 };

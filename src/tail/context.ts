@@ -1,10 +1,10 @@
 // What every route of the tail shares: the models, the backend, limits and the state of the server. No behaviour here.
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
-import type { TailBackend } from './backend.ts';
-import type { ByteBudget } from './readBody.ts';
-import type { Registry } from './registry.ts';
-import type { Threads } from './threads.ts';
+import type { ByteBudget } from './http/readBody.ts';
+import type { Registry } from './models/registry.ts';
+import type { TailBackend } from './run/backend.ts';
+import type { Threads } from './run/threads.ts';
 
 /** The part of pino's interface that the tail uses; `logger` of createTailServer may be any object like it. */
 export interface TailLogger {

@@ -6,15 +6,15 @@ import type { Hono } from 'hono';
 import { pino } from 'pino';
 import { IsthmusError } from '../errors.ts';
 import { MAX_PICTURE_PIXELS } from '../image/limits.ts';
-import { createApp } from './app.ts';
-import type { TailBackend } from './backend.ts';
 import type { TailContext, TailEnv, TailLogger } from './context.ts';
-import { listen, stopListening } from './listen.ts';
-import { createOrtBackend } from './ortBackend.ts';
-import { ByteBudget } from './readBody.ts';
-import { loadRegistry } from './registry.ts';
-import { createThreads } from './threads.ts';
-import { warmUp } from './warmUp.ts';
+import { createApp } from './http/app.ts';
+import { ByteBudget } from './http/readBody.ts';
+import { listen, stopListening } from './listen/listen.ts';
+import { loadRegistry } from './models/registry.ts';
+import type { TailBackend } from './run/backend.ts';
+import { createOrtBackend } from './run/ortBackend.ts';
+import { createThreads } from './run/threads.ts';
+import { warmUp } from './run/warmUp.ts';
 
 const MIB = 1024 * 1024;
 
