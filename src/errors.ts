@@ -20,6 +20,14 @@ const HTTP_STATUS = {
   MODEL_NOT_FOUND: 404,
   /** A route or artifact that does not exist. */
   NOT_FOUND: 404,
+  /** The feature that a `featureId` names is not kept any more; send it again. */
+  FEATURE_GONE: 410,
+  /** No token or ticket came, or not a valid one. */
+  UNAUTHENTICATED: 401,
+  /** The token is valid but does not allow this, or the origin is not on the list. */
+  FORBIDDEN: 403,
+  /** This client asks for more than its share; the message says when to come back. */
+  RATE_LIMITED: 429,
   /** Frame and endpoint disagree about the model (both ids are in the message). */
   MODEL_MISMATCH: 409,
   /** The endpoint answered, but it is not an Isthmus tail. */
@@ -83,10 +91,13 @@ export interface ErrorJSON {
 export class IsthmusError extends Error {
   override readonly name = 'IsthmusError';
   readonly code: ErrorCode;
+  /** Seconds after which the same request may succeed, where that is known. */
+  readonly retryAfter: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; retryAfter?: number }) {
     super(message, options);
     this.code = code;
+    this.retryAfter = options?.retryAfter;
   }
 
   /** HTTP status for this code. */

@@ -3,6 +3,8 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { ByteBudget } from './http/readBody.ts';
 import type { Registry } from './models/registry.ts';
+import type { Gate } from './operate/gate.ts';
+import type { TailMetrics } from './operate/metrics.ts';
 import type { TailBackend } from './run/backend.ts';
 import type { Threads } from './run/threads.ts';
 
@@ -31,6 +33,9 @@ export interface TailContext {
   /** Bytes of request bodies, and of features unpacked from them, that may be held at once, over all requests. */
   bodies: ByteBudget;
   log: TailLogger;
+  /** Who may come in, and how often. */
+  gate: Gate;
+  metrics: TailMetrics;
   /** Set once by close(): new work is refused, work that has begun is finished. */
   stopping: boolean;
   /** Requests that are being answered. */

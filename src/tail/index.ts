@@ -11,6 +11,8 @@ import { createApp } from './http/app.ts';
 import { ByteBudget } from './http/readBody.ts';
 import { listen, stopListening } from './listen/listen.ts';
 import { loadRegistry } from './models/registry.ts';
+import { openGate } from './operate/gate.ts';
+import { noMetrics } from './operate/metrics.ts';
 import type { TailBackend } from './run/backend.ts';
 import { createOrtBackend } from './run/ortBackend.ts';
 import { createThreads } from './run/threads.ts';
@@ -104,6 +106,8 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     limits,
     bodies: new ByteBudget(512 * MIB),
     log,
+    gate: openGate,
+    metrics: noMetrics,
     stopping: false,
     inFlight: 0,
   };

@@ -11,6 +11,9 @@ const LONGEST_MESSAGE = 8000;
 /** nginx's status for a client that went away before its answer; it is seen in logs only. */
 const CLIENT_CLOSED = 499;
 
+/** What may succeed a little later. */
+const COME_BACK: ReadonlySet<string> = new Set(['OVERLOADED', 'CLOSED', 'RATE_LIMITED']);
+
 interface Override {
   /** For the few cases where HTTP is finer than our codes: 405, 415, 416. */
   status?: number;
@@ -30,7 +33,8 @@ export function replyError(
   const error = name(thrown, c, log);
   c.set('errorCode', error.code);
   const headers = new Headers({ 'cache-control': 'no-store', ...override.headers });
-  if (error.code === 'OVERLOADED' || error.code === 'CLOSED') headers.set('retry-after', '1');
+  if (COME_BACK.has(error.code)) headers.set('retry-after', String(Math.ceil(error.retryAfter ?? 1)));
+  if (error.code === 'UNAUTHENTICATED') headers.set('www-authenticate', 'Bearer');
   const status = override.status ?? error.status;
   const frameTag = c.get('frameTag');
   if (frameTag !== undefined) {

@@ -19,7 +19,21 @@ export interface TailTimings {
 /** Numbers are for reading; more of them than this belong into a frame. */
 const MAX_JSON_NUMBERS = 1 << 20;
 
-/** @throws IsthmusError INFERENCE_FAILED when the model does not give what its manifest promises. */
+/** A reply frame. @throws IsthmusError INFERENCE_FAILED when the model does not give what its manifest promises. */
+export function replyFrame(
+  manifest: Manifest,
+  cut: number,
+  outputs: Tensors,
+  spent: Omit<TailTimings, 'encode'>,
+): Uint8Array<ArrayBuffer> {
+  const started = performance.now();
+  const tensors = manifest.outputs.map(({ name, dtype }) => raw(outputs, name, dtype));
+  // The frame cannot hold the time of its own writing; Server-Timing, where it is sent beside it, does.
+  const timings = rounded({ ...spent, encode: performance.now() - started });
+  return writeFrame({ kind: 'reply', modelTag: modelTag(manifest), cut, meta: { timings }, tensors });
+}
+
+/** The same as an HTTP answer. @throws as {@link replyFrame} */
 export function frameReply(
   manifest: Manifest,
   cut: number,
@@ -27,10 +41,7 @@ export function frameReply(
   spent: Omit<TailTimings, 'encode'>,
 ): Response {
   const started = performance.now();
-  const tensors = manifest.outputs.map(({ name, dtype }) => raw(outputs, name, dtype));
-  // The frame cannot hold the time of its own writing; Server-Timing, which is sent beside it, does.
-  const timings = rounded({ ...spent, encode: performance.now() - started });
-  const frame = writeFrame({ kind: 'reply', modelTag: modelTag(manifest), cut, meta: { timings }, tensors });
+  const frame = replyFrame(manifest, cut, outputs, spent);
   return new Response(frame, {
     headers: {
       'content-type': FRAME_TYPE,

@@ -7,8 +7,10 @@ export interface InferOptions {
   /** Request id for logs. */
   id: string;
   /** Milliseconds since the epoch; work that has not begun by then is refused. */
-  deadline?: number;
-  signal?: AbortSignal;
+  deadline?: number | undefined;
+  signal?: AbortSignal | undefined;
+  /** 0 (first) to 7 (when nothing else waits): RFC 9218. Default 3. */
+  urgency?: number | undefined;
 }
 
 export interface InferResult {
