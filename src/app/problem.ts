@@ -26,6 +26,7 @@ const MODEL: Advice = { heading: 'The model cannot be used.', remedies: ['connec
 const DEVICE: Advice = { heading: 'This device cannot run it so.', remedies: ['automatic', 'again'] };
 const CHOICE: Advice = { heading: 'These settings do not fit.', remedies: ['automatic'] };
 const BUSY: Advice = { heading: 'The answer did not come in time.', remedies: ['again'] };
+const ACCESS: Advice = { heading: 'The server does not let this page in.', remedies: ['connect'] };
 const DEFECT: Advice = { heading: 'Something failed inside.', remedies: ['again', 'reload'] };
 
 const ADVICE: Record<Code, Advice> = {
@@ -53,6 +54,10 @@ const ADVICE: Record<Code, Advice> = {
   CODEC_INVALID: CHOICE,
   OPTION_INVALID: CHOICE,
   OVERLOADED: BUSY,
+  RATE_LIMITED: BUSY,
+  FEATURE_GONE: BUSY,
+  UNAUTHENTICATED: ACCESS,
+  FORBIDDEN: ACCESS,
   DEADLINE_EXCEEDED: BUSY,
   FRAME_CORRUPT: { heading: 'The frame was damaged on its way.', remedies: ['again'] },
   FRAME_INVALID: DEFECT,

@@ -10,6 +10,8 @@ import { replyError } from '../http/errorReply.ts';
 import { findModel } from '../http/modelRoutes.ts';
 import { ByteBudget } from '../http/readBody.ts';
 import { loadRegistry } from '../models/registry.ts';
+import { openGate } from '../operate/gate.ts';
+import { noMetrics } from '../operate/metrics.ts';
 import { rawTensor, testModels, tinyFrame } from '../testModels.fixture.ts';
 import type { TailBackend } from './backend.ts';
 
@@ -35,7 +37,18 @@ test('small frames that unpack to much are counted while they wait, and refused 
   const threads = { size: 1, run: () => Promise.reject(new Error('no pictures here')), close: backend.close };
   const limits = { frameBytes: 1 << 20, pictureBytes: 1, picturePixels: 1 };
   const log = { info() {}, warn() {}, error() {} };
-  const app = createApp({ registry, backend, threads, limits, bodies, log, stopping: false, inFlight: 0 });
+  const app = createApp({
+    registry,
+    backend,
+    threads,
+    limits,
+    bodies,
+    log,
+    gate: openGate,
+    metrics: noMetrics,
+    stopping: false,
+    inFlight: 0,
+  });
   const constant = {
     ...rawTensor([1, 4, 8, 8], new Float32Array(0)),
     family: 'slicer' as const,
