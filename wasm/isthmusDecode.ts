@@ -52,6 +52,7 @@ export function isthmusDecode(task: usize): u32 {
       min(rowsOf(task, l + 2), rowsOf(task, l + 3)),
     );
     bad |= decodeFour(task, l, rows);
+    if (bad & NO_TOKEN) return 0; // what later rows would look back at was never decoded
     for (let i: u32 = 0; i < 4; i++) bad |= decodeOne(task, l + i, rows);
     if (bad & NO_TOKEN) return 0;
   }

@@ -4,17 +4,23 @@ import type { Tensor } from '../tensor.ts';
 import type { Frame } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
-import { decodeTensor } from './cpu/decode.ts';
+import { decodeTensors } from './cpu/decode.ts';
 import { encodeTensor } from './cpu/encode.ts';
 import { type CodecParams, type EncodedTensor, type PresetName, resolveCodec } from './params.ts';
 import type { CodecProfile } from './profile.ts';
 
-/** What a reader is willing to decode; both default to 64 MiB (and a header). */
+/** What a reader is willing to decode; sizes default to 64 MiB (and a header). */
 export interface Limits {
   /** Largest frame, in bytes. */
   frameBytes?: number;
   /** Largest sum of decoded tensors, in bytes. */
   outputBytes?: number;
+  /**
+   * Most elements that the tensors declare in all, checked before any is decoded. It bounds the time: about 50 ms a million on
+   * one slow core, however small the frame, because a hundred bytes may declare as much as the limits allow. By default what
+   * `outputBytes` allows, which is 2^24 of a compressed family. A server sets what its models need.
+   */
+  maxElements?: number;
   /** The codec profiles that tensors of family `isthmus` may refer to, by name; by default none is known. */
   profiles?: (name: string) => CodecProfile | undefined;
 }
@@ -62,12 +68,12 @@ export function encodeAll(
  * Reads a frame from bytes that nobody vouches for and decodes its tensors.
  *
  * @throws IsthmusError FRAME_INVALID (no frame, or one whose codec profile `limits` does not give), FRAME_CORRUPT (checksum),
- *   FRAME_VERSION, TOO_LARGE, CODEC_INVALID, INPUT_INVALID (no Uint8Array); never anything else, and never after allocating
+ *   FRAME_VERSION, TOO_LARGE (more bytes or elements than `limits`), CODEC_INVALID, INPUT_INVALID (no Uint8Array); never anything else, and never after allocating
  *   more than the limits allow (float16 of a lossy family counts as 4 bytes an element)
  * @example
  * const { tensors, meta } = decodeFrame(new Uint8Array(await response.arrayBuffer()));
  */
 export function decodeFrame(bytes: Uint8Array, limits: Limits = {}): DecodedFrame {
   const frame = readFrame(bytes, limits);
-  return { ...frame, tensors: frame.tensors.map((t) => decodeTensor(t, limits)) };
+  return { ...frame, tensors: decodeTensors(frame.tensors, limits) };
 }

@@ -1,13 +1,15 @@
 // Frames from an enemy, for every family and every entry point: 200 000 damaged ones end in typed errors or in one answer of
 // all decoders, quickly; nothing makes a decoder allocate more than it may; no flipped bit and no truncation passes. The long
-// form is scripts/fuzz.ts. Crafted tensors of single families: hostileRans.test.ts, hostileIsthmus.test.ts.
+// form is scripts/fuzz.ts. Crafted tensors of single families: hostileRans.test.ts, hostileIsthmus.test.ts. Memory with that
+// of the kernels: hostileMemory.test.ts.
 import { describe, expect, test } from 'vitest';
 import { frameChecksum } from '../wire/crc32.ts';
+import { readFrame } from '../wire/readFrame.ts';
 import { measureAllocation } from './allocation.fixture.ts';
 import { extremes } from './extremes.fixture.ts';
-import { Fuzzer, SLOWEST_MS } from './fuzz.fixture.ts';
-import { frameOf, makeSeeds } from './hostileSeeds.fixture.ts';
-import { decodeFrame } from './index.ts';
+import { Fuzzer, MILLION, SLOWEST_MS } from './fuzz.fixture.ts';
+import { extremeFrames, frameOf, makeSeeds } from './hostileSeeds.fixture.ts';
+import { decode, decodeFrame, openTokens, readTokens, type Tensor } from './index.ts';
 import { mutateFrame, pick } from './mutate.fixture.ts';
 import { codeOf } from './outcome.fixture.ts';
 import { countedBytes, LIMITS } from './params.ts';
@@ -39,6 +41,7 @@ test('damaged frames: typed errors only, none slow, and one answer from WebAssem
     ),
   );
   expect([...fuzzer.rows.keys()].sort()).toEqual([
+    'extreme',
     'image',
     'isthmus',
     'rans',
@@ -48,7 +51,15 @@ test('damaged frames: typed errors only, none slow, and one answer from WebAssem
     'token',
   ]);
   for (const [family, row] of fuzzer.rows) {
-    expect(row.slowestMs).toBeLessThan(SLOWEST_MS);
+    expect(row.slowestMs, family).toBeLessThan(SLOWEST_MS);
+    expect(row.slowestOpenMs, family).toBeLessThan(SLOWEST_MS);
+    expect(row.open / row.frames, family).toBeCloseTo(1 / 8, 1);
+    if (family === 'extreme') {
+      expect(row.frames).toBeGreaterThan(FRAMES / 1000);
+      expect(row.accepted).toBeGreaterThan(30);
+      expect(row.refused.FRAME_INVALID).toBeGreaterThan(50);
+      continue;
+    }
     expect(row.frames, family).toBeGreaterThan(10_000);
     expect(row.accepted, family).toBeGreaterThan(500);
     expect(row.refused.FRAME_INVALID, family).toBeGreaterThan(3000);
@@ -59,6 +70,53 @@ test('damaged frames: typed errors only, none slow, and one answer from WebAssem
     expect(fuzzer.rows.get(family)!.compared, family).toBeGreaterThan(20_000);
     expect(fuzzer.rows.get(family)!.byKernels, family).toBeGreaterThan(3000); // accepted, that is
   }
+});
+
+describe('the bound on elements', () => {
+  test('a million take less than 50 ms at their dearest: everything right but the last byte', () => {
+    let slowest = 0;
+    for (const sound of extremeFrames(MILLION)) {
+      const tensor = readFrame(sound).tensors[0]!;
+      for (const flip of [0, 1]) {
+        const payload = tensor.payload.slice();
+        if (payload.length > 0) payload[payload.length - 1]! ^= flip;
+        const bytes = frameOf({ ...tensor, payload });
+        const tries = Array.from({ length: 6 }, () => {
+          const before = process.threadCpuUsage();
+          codeOf(() => decodeFrame(bytes, { maxElements: MILLION }));
+          const { user, system } = process.threadCpuUsage(before);
+          return (user + system) / 1000;
+        });
+        slowest = Math.max(slowest, Math.min(...tries));
+      }
+    }
+    console.info(`a million elements: ${slowest.toFixed(1)} ms of the processor at most`);
+    expect(slowest).toBeLessThan(SLOWEST_MS);
+  });
+
+  test('is summed over the frame and looked at before anything is decoded', () => {
+    const [first] = extremeFrames(2 ** 12);
+    const { tensors } = readFrame(first!);
+    const three = frameOf(tensors[0]!, tensors[0]!, { ...tensors[0]!, params: new Uint8Array(3) });
+    const outcome = (maxElements?: number) =>
+      codeOf(() => decodeFrame(three, maxElements === undefined ? {} : { maxElements }));
+    expect(outcome(3 * 2 ** 12 - 1)).toBe('TOO_LARGE'); // though the last is damaged
+    expect(outcome(3 * 2 ** 12)).toBe('FRAME_INVALID');
+    expect(outcome()).toBe('FRAME_INVALID');
+    expect(codeOf(() => decodeFrame(first!, { maxElements: 2 ** 12 }))).toBe('accepted');
+    expect(codeOf(() => decode(tensors[0]!, { maxElements: 2 ** 12 - 1 }))).toBe('TOO_LARGE');
+    expect(() => decode(tensors[0]!, { maxElements: 100 })).toThrow(/maxElements.*raise it/);
+    const { buffers } = measureAllocation(() => codeOf(() => decodeFrame(three, { maxElements: 100 })));
+    expect(buffers).toBeLessThan(4096);
+  });
+
+  test('holds for every token of a context', () => {
+    const hidden: Tensor = { dtype: 'float32', shape: [2, 64], data: new Float32Array(128).fill(0.5) };
+    const writer = openTokens([hidden]);
+    expect(codeOf(() => readTokens(writer.opening, { maxElements: 127 }))).toBe('TOO_LARGE');
+    const reader = readTokens(writer.opening, { maxElements: 128 });
+    expect(codeOf(() => reader.decode(writer.encode([hidden])))).toBe('accepted');
+  });
 });
 
 describe('memory', () => {

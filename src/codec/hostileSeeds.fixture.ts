@@ -5,8 +5,9 @@ import { writeFrame } from '../wire/writeFrame.ts';
 import { encodeIsthmus } from './cpu/encodeIsthmus.ts';
 import { encodeRans } from './cpu/encodeRans.ts';
 import { encodeSlicer } from './cpu/encodeSlicer.ts';
+import { extremes } from './extremes.fixture.ts';
 import { encodeFrame, openTokens, type Tensor } from './index.ts';
-import { type EncodedTensor, PRESETS, type PresetName } from './params.ts';
+import { type CodecParams, type EncodedTensor, PRESETS, type PresetName } from './params.ts';
 import { toFloat16 } from './reference/float16.ts';
 import { ISTHMUS_VECTORS } from './reference/isthmusVectors.ts';
 import { RANS_VECTORS } from './reference/ransVectors.ts';
@@ -67,6 +68,23 @@ function rawTensors(): EncodedTensor[] {
       data: viewBytes(dtype, bytes).slice(0, elementCount(shape)) as Tensor['data'],
     });
   });
+}
+
+/** Noise that no codec makes small, as encoders write it: every branch of a decoder, for every element. */
+const NOISY: CodecParams[] = [
+  { family: 'slicer', keep: 1, asymmetry: 1, blocks: 16, budget: { kind: 'integer', delta: 0 } },
+  { family: 'rans', bits: 8 },
+  { family: 'isthmus', quality: 100 },
+];
+
+/** Frames that declare `count` elements: a hundred bytes each, every other one float16, and a megabyte of noise each. */
+export function extremeFrames(count: number): Uint8Array[] {
+  const data = Float32Array.from({ length: count }, (_, i) => ((i * 48_271) % 65_537) / 32_768 - 1);
+  const noise: Tensor = { dtype: 'float32', shape: [64, count / 4096, 64], data };
+  return [
+    ...Object.values(extremes(count)).map((t, i) => frameOf(i % 2 ? { ...t, dtype: 'float16' } : t)),
+    ...NOISY.map((codec) => encodeFrame([noise], { codec })),
+  ];
 }
 
 const wave = (count: number, from = 0) =>

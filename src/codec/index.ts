@@ -49,6 +49,9 @@ export function encode(tensor: Tensor, codec: PresetName | CodecParams = 'isthmu
  * @example
  * const feature = decode(small).data as Float32Array;
  */
-export function decode(encoded: EncodedTensor, limits?: Pick<Limits, 'outputBytes' | 'profiles'>): Tensor {
+export function decode(
+  encoded: EncodedTensor,
+  limits?: Pick<Limits, 'outputBytes' | 'maxElements' | 'profiles'>,
+): Tensor {
   return decodeTensor(encoded, limits);
 }

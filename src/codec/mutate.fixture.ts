@@ -161,7 +161,9 @@ function mutateTensor(seed: EncodedTensor, donor: EncodedTensor | undefined, ran
         tensor[part] = target.slice(0, (random() >>> 4) % (target.length + 1));
         break;
       case 9:
-        tensor[part] = Uint8Array.of(...target, random() >>> 8, random() % 2 ? 0 : random() >>> 8);
+        tensor[part] = new Uint8Array(target.length + 2);
+        tensor[part].set(target);
+        tensor[part].set([random() >>> 8, random() % 2 ? 0 : random() >>> 8], target.length);
         break;
       case 10: // a section again
         target.copyWithin(at, (random() >>> 4) % (target.length + 1), (random() >>> 4) % (target.length + 1));

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { readTokenBody, type Template, writeTokenBody } from '../wire/tokenBody.ts';
 import { readTokenFrame, TOKEN_CONTEXTS, type TokenPlace, writeTokenFrame } from '../wire/tokenFrame.ts';
-import { decodeTensor } from './cpu/decode.ts';
+import { decodeTensors } from './cpu/decode.ts';
 import { type DecodedFrame, encodeAll, encodeFrame, type FrameOptions, type Limits } from './frames.ts';
 import { type EncodedTensor, resolveCodec } from './params.ts';
 
@@ -101,14 +101,14 @@ export function readTokens(opening: Uint8Array, limits: Limits = {}): TokenReade
       'This frame opens no token context: its meta has no token.context from 0 to 7. Send the opening frame first.',
     );
   }
-  const tensors = frame.tensors.map((t) => decodeTensor(t, limits));
+  const tensors = decodeTensors(frame.tensors, limits);
   const { place, templates } = contextOf(opening, context, frame.tensors);
   return {
     context,
     opening: { ...frame, tensors },
     decode(bytes) {
       const encoded = readTokenBody(templates, readTokenFrame(place, bytes));
-      const decoded = encoded.map((t) => decodeTensor(t, limits));
+      const decoded = decodeTensors(encoded, limits);
       place.sequence++;
       return decoded;
     },

@@ -8,6 +8,9 @@ import { readRansParams, symbolCount } from '../reference/ransLayout.ts';
 import { damaged } from '../reference/slicerLayout.ts';
 import { decodeStream, slotsOfTable } from './ransLanes.ts';
 
+/** Kept from call to call: a frame may have 64 tensors. */
+const slots = new Uint32Array(4096);
+
 /**
  * @param total product of the shape, checked against the limits by the caller
  * @throws IsthmusError FRAME_INVALID
@@ -28,7 +31,7 @@ export function decodeRans({ flags, params, payload }: EncodedTensor, total: num
   const output = new Float32Array(total);
   const symbols = new Uint8Array(output.buffer, 0, symbolCount(csr));
   const codes = new Uint8Array(output.buffer, 3 * total, total);
-  decodeStream(payload, lanes, slotsOfTable(table), symbols);
+  decodeStream(payload, lanes, slotsOfTable(table, slots), symbols);
   place(symbols, csr, values.length, zero, codes);
   for (let i = 0; i < total; i++) output[i] = values[codes[i]!]!;
   return output;

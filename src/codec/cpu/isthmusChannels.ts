@@ -43,6 +43,9 @@ export function analyse(x: Int32Array, setup: IsthmusSetup): Int32Array {
   return y;
 }
 
+/** Coefficients that the inverse works on, kept from call to call: a frame may have 64 tensors. */
+let tile = new Int32Array(SCRATCH);
+
 /**
  * Coefficients to feature in place: the P' planes at the beginning of `x` become its P ≥ P' planes. Planes of zeros, which are
  * many, cost nothing.
@@ -56,19 +59,20 @@ export function synthesise(x: Int32Array, setup: IsthmusSetup): void {
   }
   const { synthesis, shiftB } = transform;
   const width = Math.min(area, Math.max(16, Math.floor(SCRATCH / rank)));
-  const y = new Int32Array(rank * width);
+  if (tile.length < rank * width) tile = new Int32Array(rank * width);
+  const y = tile;
   const active = new Uint32Array(rank);
   // The last batch first: what it grows over has been dealt with.
   for (let n = view.planes / channels - 1; n >= 0; n--) {
     const batch = n * channels * area;
     x.copyWithin(batch, n * rank * area, (n + 1) * rank * area);
-    for (let tile = 0; tile < area; tile += width) {
-      const size = Math.min(width, area - tile);
+    for (let start = 0; start < area; start += width) {
+      const size = Math.min(width, area - start);
       let count = 0;
       for (let r = 0; r < rank; r++)
-        if (takeLimited(x, batch + r * area + tile, size, y, r * width)) active[count++] = r;
+        if (takeLimited(x, batch + r * area + start, size, y, r * width)) active[count++] = r;
       for (let c = 0; c < channels; c++) {
-        const at = batch + c * area + tile;
+        const at = batch + c * area + start;
         x.fill(0, at, at + size);
         addProducts(x, at, size, synthesis, c * rank, y, 0, width, active, count);
         finish(x, at, size, shiftB, means?.[c] ?? 0, 0x7fffffff);

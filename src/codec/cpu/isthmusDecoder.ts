@@ -1,6 +1,6 @@
 // From the payload of family `isthmus` to quantised coefficients, lane by lane: each symbol tells the table of the next ones.
 // Equals the loop of codec/reference/decodeIsthmus.ts. Nothing is dequantised here.
-import { TOKENS } from '../profile.ts';
+import { NEIGHBOUR_TABLES, TOKENS } from '../profile.ts';
 import type { IsthmusHeader, IsthmusSetup } from '../reference/isthmusSetup.ts';
 import { MAGNITUDE_CAP } from '../reference/isthmusSymbols.ts';
 import { indexStream } from '../reference/rans.ts';
@@ -34,12 +34,15 @@ interface Source {
   /** Table of each class; none with neighbours. */
   tables?: Uint8Array;
   geometry: NeighbourGeometry;
-  /** Capped magnitudes of the geometry's window; empty with classes. */
+  /** Capped magnitudes of the geometry's window; not used with classes. */
   sizes: Uint8Array;
-  q: Int32Array;
+  q: Int16Array;
 }
 
 /**
+ * Needs no memory that grows with the tensor but `q`: while it works, the coefficients are halfwords in the first half of it, and
+ * what is kept of neighbours (at most the window and a row, so two bytes a coefficient) is in the second.
+ *
  * @param q zeros; the P' planes at its beginning become whole numbers within ±4109
  * @throws IsthmusError FRAME_INVALID for a stream that no encoder makes
  */
@@ -55,17 +58,22 @@ export function decodeSymbols(
   const geometry = geometryOf(setup);
   const source: Source = {
     words: wordsFrom(payload, firstByte),
-    slots: sent ? slotsOfTables(sent) : knownSlots(setup.tables),
+    slots: sent ? slotsOfSent(sent) : knownSlots(setup.tables),
     sign: signed ? 1 : 0,
     setup,
     ...(setup.classes && { tables: tableOfClass(shift, setup) }),
     geometry,
-    sizes: new Uint8Array(setup.classes ? 0 : (geometry.window + 1) * columns),
-    q,
+    sizes: new Uint8Array(
+      q.buffer,
+      q.byteOffset + 2 * q.length,
+      setup.classes ? 0 : (geometry.window + 1) * columns,
+    ),
+    q: new Int16Array(q.buffer, q.byteOffset, q.length),
   };
   const bounds = laneBounds(lanes, setup.codedPlanes * rows);
   for (let lane = 0; lane < lanes; lane++)
     decodeLane(source, states[lane]!, starts[lane]!, starts[lane + 1]!, bounds[lane]!, bounds[lane + 1]!);
+  for (let i = q.length; i-- > 0; ) q[i] = source.q[i]!; // from behind: a word covers halfwords that have been read
 }
 
 /** One lane, everything that changes in local variables. @param last one past its last row */
@@ -139,15 +147,23 @@ function decodeLane(
   if (x !== LOWEST) throw damaged('a lane ends in a wrong state');
 }
 
-/** 4096 slots per table. */
-function slotsOfTables(tables: Uint16Array): Uint32Array {
-  const count = tables.length / TOKENS;
-  const slots = new Uint32Array(SLOTS * count).fill(NO_SYMBOL);
-  for (let k = 0; k < count; k++) {
+/** @param slots 4096 per table, overwritten */
+function slotsOfTables(tables: Uint16Array, slots: Uint32Array): Uint32Array {
+  slots.fill(NO_SYMBOL);
+  for (let k = 0; k < tables.length / TOKENS; k++) {
     const table = tables.subarray(k * TOKENS, (k + 1) * TOKENS);
-    if (table.some((frequency) => frequency > 0)) slots.set(slotsOfTable(table), k * SLOTS);
+    if (table.some((frequency) => frequency > 0))
+      slotsOfTable(table, slots.subarray(k * SLOTS, (k + 1) * SLOTS));
   }
   return slots;
+}
+
+let sentSlots: Uint32Array | undefined;
+
+/** The same for tables of one tensor, in memory that is kept: a frame may have 64 such tensors. */
+function slotsOfSent(tables: Uint16Array): Uint32Array {
+  sentSlots ??= new Uint32Array(SLOTS * NEIGHBOUR_TABLES);
+  return slotsOfTables(tables, sentSlots);
 }
 
 const kept = new WeakMap<Uint16Array, Uint32Array>();
@@ -156,7 +172,7 @@ const kept = new WeakMap<Uint16Array, Uint32Array>();
 function knownSlots(tables: Uint16Array): Uint32Array {
   const known = kept.get(tables);
   if (known) return known;
-  const slots = slotsOfTables(tables);
+  const slots = slotsOfTables(tables, new Uint32Array((SLOTS * tables.length) / TOKENS));
   kept.set(tables, slots);
   return slots;
 }

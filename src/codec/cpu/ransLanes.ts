@@ -88,9 +88,11 @@ function encodeLane(
   return at;
 }
 
-/** What each of the 4096 slots stands for: symbol | (frequency - 1) << 8 | (slot - sum) << 20. */
-export function slotsOfTable(table: Uint16Array): Uint32Array {
-  const slots = new Uint32Array(4096);
+/**
+ * What each of the 4096 slots stands for: symbol | (frequency - 1) << 8 | (slot - sum) << 20.
+ * @param slots overwritten
+ */
+export function slotsOfTable(table: Uint16Array, slots: Uint32Array = new Uint32Array(4096)): Uint32Array {
   let slot = 0;
   table.forEach((freq, symbol) => {
     for (let i = 0; i < freq; i++) slots[slot++] = symbol | ((freq - 1) << 8) | (i << 20);

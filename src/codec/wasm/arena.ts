@@ -11,11 +11,14 @@ export const MAX_ELEMENTS = 2 ** 23;
  */
 export const MAX_DECODED_ELEMENTS = 2 ** 21;
 
+/** Decoders leave to TypeScript what comes in more bytes than this too: it would be shorter raw. */
+export const longestPayload = (elements: number) => 4 * elements + 65_536;
+
 const PAGE = 65_536;
 /** A vector; every piece starts on a multiple of it. */
 const ALIGNMENT = 16;
-/** An instance that has grown beyond this many bytes is not kept for the next call. */
-const KEEP_BYTES = 32 * 1024 * 1024;
+/** An instance that has grown beyond this many bytes is not kept for the next call. No decoder makes it grow so far. */
+export const KEEP_BYTES = 32 * 1024 * 1024;
 
 export class Arena {
   readonly kernels: Kernels;

@@ -1,5 +1,5 @@
-// The WebAssembly decoder of family `isthmus`. It gives the values of codec/reference for what an encoder makes; for anything
-// else, for constants, or where it cannot run, it gives nothing, and the decoder in codec/cpu says what is wrong.
+// The WebAssembly decoder of family `isthmus`. It gives the values of codec/reference and refuses the same streams; for
+// constants, unknown flags, or where it cannot run, it gives nothing, and the decoder in codec/cpu takes over.
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
 import { TOKENS } from '../profile.ts';
 import { largestDecoded } from '../reference/isthmusFixed.ts';
@@ -10,7 +10,8 @@ import {
   readIsthmusParams,
 } from '../reference/isthmusSetup.ts';
 import { indexStream } from '../reference/rans.ts';
-import { type Arena, MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
+import { damaged } from '../reference/slicerLayout.ts';
+import { type Arena, longestPayload, MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
 import { layOutSteps, layOutTask, SLACK, transformBlocks } from './isthmusTask.ts';
 
 /** What the decoder may read behind the stream, four bytes a symbol, before it looks for lanes that ran over. */
@@ -28,11 +29,11 @@ export function decodeIsthmus(
 ): Float32Array | undefined {
   if (flags & ~(TENSOR_FLAGS.SANITISED | TENSOR_FLAGS.SIGNED)) return undefined;
   if (total === 0 || total > MAX_DECODED_ELEMENTS / 2) return undefined;
+  if (payload.length > longestPayload(total)) return undefined;
   const signed = (flags & TENSOR_FLAGS.SIGNED) !== 0;
   return withArena((arena) => {
     const { header, setup } = readIsthmusParams(params, shape, profiles);
     const quantised = decodeSymbols(arena, payload, header, setup, signed);
-    if (quantised === undefined) return undefined;
     const values = rebuild(arena, quantised, header, setup);
     const output = arena.take(4 * total + SLACK);
     const means = setup.means ? arena.take(2 * setup.means.length) : 0;
@@ -55,14 +56,14 @@ export function decodeIsthmus(
   });
 }
 
-/** @returns where the quantised coefficients are; `undefined` when no encoder makes such a stream */
+/** @returns where the quantised coefficients are @throws IsthmusError FRAME_INVALID */
 function decodeSymbols(
   arena: Arena,
   payload: Uint8Array,
   { lanes, sent, shift }: IsthmusHeader,
   setup: IsthmusSetup,
   signed: boolean,
-): number | undefined {
+): number {
   const { states, firstByte, starts } = indexStream(payload, lanes);
   const tables = sent ?? setup.tables;
   const freqs = arena.take(2 * tables.length);
@@ -77,7 +78,10 @@ function decodeSymbols(
     records[4 * l + 2] = stream + firstByte + 2 * starts[l + 1]!;
   }
   arena.kernels.isthmusDecodeTables(freqs, tables.length / TOKENS, task.slots, task.steps);
-  return arena.kernels.isthmusDecode(task.at) === 1 ? task.quantised : undefined;
+  // It refuses what the reference refuses; to decode a million symbols again for the reason would take as long once more.
+  if (arena.kernels.isthmusDecode(task.at) !== 1)
+    throw damaged('a lane does not end with its words, or it uses a frequency table that was not sent');
+  return task.quantised;
 }
 
 /** From quantised coefficients to the fixed-point feature, but for the means. @returns where it is */

@@ -3,7 +3,7 @@
 import { type EncodedTensor, TENSOR_FLAGS } from '../params.ts';
 import { stepsOf, valuesOf } from '../reference/aiq.ts';
 import { readRansParams, symbolCount } from '../reference/ransLayout.ts';
-import { MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
+import { longestPayload, MAX_DECODED_ELEMENTS, withArena } from './arena.ts';
 import { decodeStream } from './ransStream.ts';
 
 /**
@@ -16,6 +16,7 @@ export function decodeRans(
   total: number,
 ): Float32Array | undefined {
   if (flags & ~TENSOR_FLAGS.SANITISED || total > MAX_DECODED_ELEMENTS) return undefined;
+  if (payload.length > longestPayload(total)) return undefined;
   return withArena((arena) => {
     const { kernels } = arena;
     const { quantiser, csr, lanes, table } = readRansParams(params, total);
