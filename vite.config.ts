@@ -9,5 +9,12 @@ export default defineConfig({
   // onnxruntime-web finds its wasm relative to its own files; pre-bundling would move them away from it.
   optimizeDeps: { exclude: ['onnxruntime-web'] },
   build: { outDir: 'dist-app', target: 'es2022', chunkSizeWarningLimit: 1500 },
-  server: { proxy: { '/models': tail, '/artifacts': tail } },
+  server: {
+    proxy: {
+      '/models': tail,
+      '/artifacts': tail,
+      '/tickets': tail,
+      '/link': { target: tail, ws: true },
+    },
+  },
 });

@@ -15,6 +15,7 @@ test('what left the device is told for every way of running', () => {
   expect(whatLeft(split, manifest)).toBe(
     'the feature at neck1 (24.6 kB as float32), as a slicer frame of 2.09 kB. The photo itself stayed.',
   );
+  expect(whatLeft({ ...split, transport: 'websocket' }, manifest)).toContain('2.09 kB over WebSocket. The');
   const local = { ran: 'local' as const, bytes: { up: 0, down: 0 } };
   expect(whatLeft(local, manifest)).toMatch(/^nothing\./);
   const remote = { ran: 'remote' as const, bytes: { up: 4220, down: 164 } };

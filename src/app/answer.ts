@@ -57,14 +57,18 @@ export function drawAnswer(result: Result, manifest: Session['manifest']): void 
 
 /** What crossed, in one plain sentence. It promises nothing about what a feature gives away. */
 export function whatLeft(
-  report: Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'>,
+  report: Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes' | 'transport'>,
   manifest: Session['manifest'],
 ): string {
   if (report.ran === 'local') return 'nothing. The whole model ran here.';
-  if (report.ran === 'remote') return `the picture, ${cropWords(manifest)}, as ${bytes(report.bytes.up)}.`;
+  if (report.ran === 'remote')
+    return `the picture, ${cropWords(manifest)}, as ${bytes(report.bytes.up)}${by(report)}.`;
   const raw = report.bytes.raw === undefined ? '' : ` (${bytes(report.bytes.raw)} as float32)`;
-  return `the feature at ${report.cut}${raw}, as a ${report.preset} frame of ${bytes(report.bytes.up)}. The photo itself stayed.`;
+  return `the feature at ${report.cut}${raw}, as a ${report.preset} frame of ${bytes(report.bytes.up)}${by(report)}. The photo itself stayed.`;
 }
+
+const WAYS = { fetch: 'HTTP', websocket: 'WebSocket', webtransport: 'WebTransport' } as const;
+const by = ({ transport }: Pick<Report, 'transport'>) => (transport ? ` over ${WAYS[transport]}` : '');
 
 /** What may cross under a mode, said before anything ran. */
 export function whatWouldLeave(mode: string): string {

@@ -3,13 +3,15 @@
 import { IsthmusError } from '../errors.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
-import { fetchTransport } from '../transport/fetch.ts';
+import { makeTransport } from '../transport/makeTransport.ts';
+import type { Transport } from '../transport/transport.ts';
+import { choose } from './choose.ts';
 import { fetchManifest, resolveEndpoint } from './endpoint.ts';
 import { createLoader, type Loader } from './loader.ts';
-import { defaultCut, mayFallBack } from './plan.ts';
+import { defaultCut, mayFallBack, plansOf } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { openScope } from './scope.ts';
-import { choose, createSession } from './session.ts';
+import { createSession } from './session.ts';
 import type { ConnectOptions, Session } from './types.ts';
 
 /** @internal `connect` of src/index.ts and src/index.node.ts, with their platform. */
@@ -22,24 +24,30 @@ export async function connectOn(
   checkOptions(options);
   const scope = openScope([signal]);
   let runtime: HeadRuntime | undefined;
+  let transport: Transport | undefined;
   try {
     scope.signal.throwIfAborted();
     onProgress?.({ stage: 'manifest', loaded: 0, total: 0 });
     const access = { token, signal: scope.signal };
     const endpoint = await scope.race(resolveEndpoint(String(address), access));
+    const { datagrams, webTransport } = options;
+    transport = makeTransport(options.transport ?? 'auto', {
+      ...{ base: endpoint.base, model: endpoint.model, token },
+      ...(datagrams && { datagrams }),
+      ...(webTransport && { webTransport }),
+    });
+    // Beside the manifest and the downloads; a session that stays at home opens nothing.
+    const warm = plansOf(options.mode ?? 'prefer-split')[0] === 'local' ? undefined : transport.warm?.();
+    warm?.catch(() => undefined);
     const manifest = await scope.race(fetchManifest(endpoint, access));
     const need = segmentsNeeded(manifest, options);
     runtime = options.runtime ?? (await startOn(platform, options, scope));
     const loader = createLoader({ runtime, manifest, artifacts: endpoint.artifacts, token, onProgress });
     await scope.race(preload(loader, need, manifest, options));
-    return createSession({
-      manifest,
-      runtime,
-      transport: fetchTransport(endpoint.model, token),
-      loader,
-      defaults: options,
-    });
+    if (warm) await scope.race(warm);
+    return createSession({ manifest, runtime, transport, loader, defaults: options });
   } catch (thrown) {
+    transport?.close().catch(() => undefined);
     if (!options.runtime) runtime?.close().catch(() => undefined); // not awaited: a dead worker may never answer
     throw thrown;
   } finally {
@@ -48,11 +56,12 @@ export async function connectOn(
 }
 
 /** What does not depend on the model. @throws OPTION_INVALID */
-function checkOptions({ transport = 'auto', upload = {} }: ConnectOptions): void {
+function checkOptions({ transport = 'auto', datagrams = 'auto', upload = {} }: ConnectOptions): void {
   const wrong = (what: string) => new IsthmusError('OPTION_INVALID', what);
-  if (transport !== 'auto' && transport !== 'fetch') {
-    throw wrong(`There is no transport '${transport}' in this release; there are auto and fetch.`);
-  }
+  if (!['auto', 'webtransport', 'websocket', 'fetch'].includes(transport))
+    throw wrong(`There is no transport '${transport}'; there are auto, webtransport, websocket and fetch.`);
+  if (!['auto', 'never', 'always'].includes(datagrams))
+    throw wrong(`datagrams is auto, never or always, not '${datagrams}'.`);
   const { format = 'jpeg', quality = 1 } = upload;
   if (format !== 'jpeg' && format !== 'webp') throw wrong(`upload.format is jpeg or webp, not '${format}'.`);
   if (!(quality >= 0 && quality <= 1))

@@ -11,11 +11,16 @@ const fail = (promise: Promise<unknown>) =>
   );
 
 test('slashes, manifest.json, queries, hashes and prefixes', async () => {
-  const wanted = { model: 'https://host/models/net', artifacts: 'https://host/artifacts' };
+  const wanted = {
+    base: 'https://host',
+    model: 'https://host/models/net',
+    artifacts: 'https://host/artifacts',
+  };
   for (const tail of ['', '/', '//', '/manifest.json', '?v=1', '/?v=1#top', '/manifest.json?x']) {
     expect(await resolveEndpoint(`https://host/models/net${tail}`, {})).toEqual(wanted);
   }
   expect(await resolveEndpoint('http://host:81/ml/v2/models/net/', {})).toEqual({
+    base: 'http://host:81/ml/v2',
     model: 'http://host:81/ml/v2/models/net',
     artifacts: 'http://host:81/ml/v2/artifacts',
   });
@@ -35,6 +40,7 @@ test('a bare origin stands for the only model, and lists several', async () => {
   });
   for (const address of [server.url, `${server.url}/`, `${server.url}/models`, `${server.url}/models/`]) {
     expect(await resolveEndpoint(address, {})).toEqual({
+      base: server.url,
       model: `${server.url}/models/net`,
       artifacts: `${server.url}/artifacts`,
     });
@@ -67,7 +73,9 @@ test('what answers but is no tail, and what does not answer', async () => {
   answer = json({ format: 'isthmus-manifest/1', name: 'net' });
   expect(await fail(manifest())).toMatch(/^MANIFEST_INVALID/);
   const closed = await closedPort();
-  expect(await fail(fetchManifest({ model: `${closed}/models/net`, artifacts: '' }, {}))).toMatch(/^OFFLINE/);
+  expect(
+    await fail(fetchManifest({ base: closed, model: `${closed}/models/net`, artifacts: '' }, {})),
+  ).toMatch(/^OFFLINE/);
 });
 
 test('a model that is not there names those that are', async () => {

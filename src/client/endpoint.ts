@@ -5,6 +5,8 @@ import { authorization, mediaType, reach, readJson, refusal } from '../transport
 import type { TokenSource } from '../transport/transport.ts';
 
 export interface Endpoint {
+  /** `https://host`, with the path prefix: where the tail itself begins. */
+  base: string;
   /** `https://host/models/NAME` */
   model: string;
   /** `https://host/artifacts`; `/${sha256}` below it answers a segment. */
@@ -68,6 +70,7 @@ function parseAddress(address: string): URL {
 }
 
 const below = (base: string, name: string): Endpoint => ({
+  base,
   model: `${base}/models/${name}`,
   artifacts: `${base}/artifacts`,
 });

@@ -47,6 +47,16 @@ test('the first cut when all lie late, the earliest of equals, an error without 
       ),
     ),
   ).toBe(0);
+  const four = chain(
+    [
+      [1, 9],
+      [1, 8],
+      [1, 7],
+      [1, 6],
+    ],
+    9,
+  );
+  expect([undefined, 3, 2, 1, 0].map((latest) => defaultCut(four, latest))).toEqual([3, 3, 2, 1, 0]);
   expect(() => defaultCut(chain([], 1))).toThrow(expect.objectContaining({ code: 'CUT_INVALID' }));
 });
 

@@ -64,9 +64,10 @@ const EARLY = 3 / 4;
  * (multiply-accumulates, or bytes of weights where the partitioner could not count). Without that bound the cut before
  * the last layer would always win, and the device would do everything. The first cut when all lie later.
  *
+ * @param latest no cut behind this one, where tasks hang at it
  * @throws CUT_INVALID when the model has no cut.
  */
-export function defaultCut(manifest: Manifest): number {
+export function defaultCut(manifest: Manifest, latest = Number.POSITIVE_INFINITY): number {
   const { cuts, segments } = manifest;
   if (cuts.length === 0) {
     throw new IsthmusError(
@@ -81,7 +82,7 @@ export function defaultCut(manifest: Manifest): number {
   let done = 0;
   for (const [i, cut] of cuts.entries()) {
     done += work[i]!;
-    if (i > 0 && done > EARLY * total) break;
+    if (i > 0 && (i > latest || done > EARLY * total)) break;
     if (cut.rawBytes < cuts[best]!.rawBytes) best = i;
   }
   return best;

@@ -1,19 +1,18 @@
 // Session: one model at one tail, ready to answer. Chooses the plan of each run, drives runtime and transport, and
 // writes the report. It starts nothing (connect.ts does) and computes nothing (the runtime does).
-import { type CodecParams, type PresetName, resolveCodec } from '../codec/params.ts';
 import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { HeadRuntime, RuntimeInput } from '../head/runtime.ts';
-import { cutIndex, type Manifest } from '../model/manifest.ts';
+import type { Manifest } from '../model/manifest.ts';
 import { topLabels } from '../model/topLabels.ts';
-import { exchange } from '../transport/exchange.ts';
 import type { Transport } from '../transport/transport.ts';
+import { type Choice, checkTasks, choose, type Defaults, type Sending, sendingOf } from './choose.ts';
+import { atHome, type Crossed, cross, crossAgain, type Wish, wishOf } from './crossing.ts';
 import { prepareInput } from './input.ts';
 import type { Loader } from './loader.ts';
-import { defaultCut, type Failure, mayFallBack, type Plan, plansOf } from './plan.ts';
+import { defaultCut, type Failure, mayFallBack, type Plan } from './plan.ts';
+import { weighRivals } from './rivals.ts';
 import { openScope } from './scope.ts';
-import type { ConnectOptions, Input, Report, Result, Rivals, RunOptions, Session, Timings } from './types.ts';
-
-type Defaults = Pick<ConnectOptions, 'mode' | 'cut' | 'codec' | 'upload'>;
+import type { Input, KeptFeature, Report, Result, Rivals, RunOptions, Session, Timings } from './types.ts';
 
 export interface SessionParts {
   manifest: Manifest;
@@ -21,15 +20,6 @@ export interface SessionParts {
   transport: Transport;
   loader: Loader;
   defaults: Defaults;
-}
-
-/** What the options of a session and of a run come to. */
-interface Choice {
-  plans: readonly [Plan, ...Plan[]];
-  /** Undefined until a plan needs it: a model without cuts still runs locally and remotely. */
-  cut: number | undefined;
-  preset: string;
-  codec: CodecParams;
 }
 
 /** After these the device may lack segments, or the token to fetch them with; loading what is there costs nothing. */
@@ -44,7 +34,10 @@ const UNFETCHED: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** The part of a result that a plan knows. */
-interface Outcome extends Pick<Result, 'outputs'>, Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
+interface Outcome
+  extends Pick<Result, 'outputs' | 'tasks' | 'failedTasks'>,
+    Pick<Crossed, 'kept'>,
+    Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes' | 'transport'> {
   ms: Omit<Timings, 'total'>;
 }
 
@@ -52,7 +45,11 @@ interface Outcome extends Pick<Result, 'outputs'>, Pick<Report, 'ran' | 'cut' | 
 interface Attempt {
   input: RuntimeInput;
   choice: Choice;
+  wish: Wish;
+  sending: Sending;
   signal: AbortSignal;
+  /** Why a plan before this one failed. */
+  reason: IsthmusError | undefined;
   /** Which side works on it just now. */
   side: Failure['side'];
 }
@@ -69,40 +66,89 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
   async function run(input: Input, options: RunOptions = {}): Promise<Result> {
     const started = performance.now();
     const choice = choose(manifest, defaults, options);
+    const sending = sendingOf(options, started);
+    return within(options, async (signal) => {
+      const wish = wishOf(choice, options, signal);
+      const prepared = await prepareInput(input);
+      try {
+        const { outcome, degraded } = await firstThatWorks(choice, wish, sending, prepared.input, signal);
+        return resultOf(outcome, started, degraded);
+      } finally {
+        prepared.release();
+      }
+    });
+  }
+
+  /** Work that the caller's signal, its deadline and the end of the session end. */
+  async function within<T>(
+    options: Pick<RunOptions, 'signal' | 'deadlineMs'>,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
     const scope = openScope([closing.signal, options.signal], options.deadlineMs);
     try {
       scope.signal.throwIfAborted();
-      return await scope.race(answer(input, choice, scope.signal, started));
+      return await scope.race(work(scope.signal));
     } finally {
       scope.end();
     }
   }
 
-  async function answer(input: Input, choice: Choice, signal: AbortSignal, started: number): Promise<Result> {
-    const prepared = await prepareInput(input);
-    try {
-      const { outcome, degraded } = await firstThatWorks(choice, prepared.input, signal);
-      const { outputs, ms, ...where } = outcome;
-      const labels = topLabels(manifest, outputs);
-      const report: Report = {
-        ...where,
-        device: runtime.device,
-        ms: { ...ms, total: performance.now() - started },
-        model: { name: manifest.name, id: manifest.id },
-        ...(degraded !== undefined && { degraded }),
-      };
-      return { outputs, ...(labels && { labels }), report };
-    } finally {
-      prepared.release();
-    }
+  function resultOf(outcome: Outcome, started: number, degraded?: string): Result {
+    const { outputs, tasks, failedTasks, kept, ms, ...where } = outcome;
+    const labels = topLabels(manifest, outputs);
+    const report: Report = {
+      ...where,
+      device: runtime.device,
+      ms: { ...ms, total: performance.now() - started },
+      model: { name: manifest.name, id: manifest.id },
+      ...(degraded !== undefined && { degraded }),
+    };
+    return {
+      outputs,
+      ...(labels && { labels }),
+      ...(tasks && { tasks }),
+      ...(failedTasks && { failedTasks }),
+      ...(kept && { feature: keptFeature(kept, where) }),
+      report,
+    };
+  }
+
+  function keptFeature(
+    kept: NonNullable<Crossed['kept']>,
+    where: Pick<Report, 'ran' | 'cut' | 'preset'>,
+  ): KeptFeature {
+    let current = kept;
+    return {
+      get id() {
+        return current.id;
+      },
+      async run(options = {}) {
+        const started = performance.now();
+        const tasks = options.tasks && checkTasks(manifest, options.tasks);
+        const sending = sendingOf(options, started);
+        return within(options, async (signal) => {
+          const wish = wishOf({ tasks, keep: true }, options, signal);
+          const reply = await crossAgain({ transport, manifest }, current, wish, sending, signal);
+          current = reply.kept ?? current;
+          return resultOf({ ...where, ...outcomeOf(reply), ms: reply.timings }, started);
+        });
+      },
+    };
   }
 
   /** Tries the plans in order. The first failure is the one to report: later ones only say that nothing helped. */
-  async function firstThatWorks(choice: Choice, input: RuntimeInput, signal: AbortSignal) {
+  async function firstThatWorks(
+    choice: Choice,
+    wish: Wish,
+    sending: Sending,
+    input: RuntimeInput,
+    signal: AbortSignal,
+  ) {
     const failures: Failure[] = [];
     for (const plan of choice.plans) {
       if (!failures.every((failure) => mayFallBack(failure, plan))) continue;
-      const attempt: Attempt = { input, choice, signal, side: 'device' };
+      const reason = failures[0]?.error;
+      const attempt: Attempt = { input, choice, wish, sending, signal, reason, side: 'device' };
       try {
         const outcome = await plans[plan](attempt);
         const first = failures[0]?.error;
@@ -117,11 +163,12 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
     throw failures[0]!.error;
   }
 
-  /** The crossing: from here on a failure is the tail's or the link's. */
-  function cross(attempt: Attempt, frame: Uint8Array) {
-    attempt.signal.throwIfAborted();
+  /** From here on a failure is the tail's or the link's. */
+  function crossed(attempt: Attempt, frame: Uint8Array): Promise<Crossed> {
+    const { wish, sending, signal } = attempt;
+    signal.throwIfAborted();
     attempt.side = 'tail';
-    return exchange(transport, manifest, frame, { signal: attempt.signal });
+    return cross({ transport, manifest }, frame, wish, sending, signal);
   }
 
   const plans: Record<Plan, (attempt: Attempt) => Promise<Outcome>> = {
@@ -135,72 +182,40 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
         if (thrown instanceof IsthmusError && UNFETCHED.has(thrown.code)) attempt.side = 'profile';
         throw thrown;
       });
-      const reply = await cross(attempt, head.frame);
+      const reply = await crossed(attempt, head.frame);
+      const { bytes, ...outcome } = outcomeOf(reply);
       return {
         ran: 'split',
         cut: manifest.cuts[cut]!.name,
         preset: choice.preset,
-        outputs: reply.outputs,
-        bytes: { up: reply.bytesUp, down: reply.bytesDown, raw: head.rawBytes },
+        ...outcome,
+        bytes: { ...bytes, raw: head.rawBytes },
         ms: { ...head.timings, ...reply.timings },
       };
     },
 
-    async local({ input, signal }) {
+    async local({ input, signal, wish, reason }) {
       await loader.upTo(manifest.segments.length - 1);
       signal.throwIfAborted();
       const { outputs, timings } = await runtime.local(input);
-      return { ran: 'local', outputs, bytes: { up: 0, down: 0 }, ms: timings };
+      const answers = atHome(manifest, wish.tasks, outputs, reason);
+      return { ran: 'local', outputs, ...answers, bytes: { up: 0, down: 0 }, ms: timings };
     },
 
     async remote(attempt) {
       await loader.upTo(-1);
       attempt.signal.throwIfAborted();
       const { frame, timings } = await runtime.remote(attempt.input, upload.format, upload.quality);
-      const reply = await cross(attempt, frame);
-      const bytes = { up: reply.bytesUp, down: reply.bytesDown };
-      return { ran: 'remote', outputs: reply.outputs, bytes, ms: { ...timings, ...reply.timings } };
+      const reply = await crossed(attempt, frame);
+      return { ran: 'remote', ...outcomeOf(reply), ms: { ...timings, ...reply.timings } };
     },
   };
 
   async function rivals(input: Input, options: Pick<RunOptions, 'cut' | 'signal'> = {}): Promise<Rivals> {
     const cut = choose(manifest, defaults, options).cut ?? defaultCut(manifest);
-    const scope = openScope([closing.signal, options.signal]);
-    try {
-      scope.signal.throwIfAborted();
-      return await scope.race(weigh(input, cut, scope.signal));
-    } finally {
-      scope.end();
-    }
-  }
-
-  async function weigh(input: Input, cut: number, signal: AbortSignal): Promise<Rivals> {
-    const prepared = await prepareInput(input);
-    try {
-      const picture = prepared.input;
-      if (picture.kind === 'tensors') {
-        throw new IsthmusError(
-          'INPUT_INVALID',
-          'Only a picture has JPEG and WebP rivals; give one, not tensors.',
-        );
-      }
-      await loader.upTo(cut);
-      signal.throwIfAborted();
-      const jpeg = await runtime.remote(picture, 'jpeg', upload.quality);
-      // Safari's canvas cannot write WebP; then there is no such rival.
-      const webp = await runtime.remote(picture, 'webp', upload.quality).catch(() => undefined);
-      signal.throwIfAborted();
-      const gzipFp16 = await runtime.gzipFp16Bytes(picture, cut);
-      return {
-        rawFloat32: manifest.cuts[cut]!.rawBytes,
-        gzipFp16,
-        jpeg: jpeg.frame.byteLength,
-        ...(webp && { webp: webp.frame.byteLength }),
-        ...(prepared.fileBytes !== undefined && { original: prepared.fileBytes }),
-      };
-    } finally {
-      prepared.release();
-    }
+    return within(options, (signal) =>
+      weighRivals({ manifest, runtime, loader }, input, cut, upload.quality, signal),
+    );
   }
 
   function close(): Promise<void> {
@@ -223,23 +238,15 @@ export function createSession({ manifest, runtime, transport, loader, defaults }
   };
 }
 
-/**
- * What the options come to, validated before anything is computed so that mistakes do not look like failures.
- * @throws OPTION_INVALID, CUT_INVALID, CODEC_INVALID
- */
-export function choose(manifest: Manifest, defaults: Defaults, run: RunOptions = {}): Choice {
-  const cut = run.cut ?? defaults.cut;
-  const codec: PresetName | CodecParams = run.codec ?? defaults.codec ?? 'isthmus';
+/** The part of an outcome that the crossing knows. */
+function outcomeOf(reply: Crossed): Omit<Outcome, 'ran' | 'cut' | 'preset' | 'ms'> {
+  const { outputs, tasks, failedTasks, kept, transport, bytesUp, bytesDown } = reply;
   return {
-    plans: plansOf(run.mode ?? defaults.mode ?? 'prefer-split'),
-    cut: cut === undefined ? undefined : findCut(manifest, cut),
-    preset: typeof codec === 'string' ? codec : 'custom',
-    codec: resolveCodec(codec),
+    outputs,
+    transport,
+    bytes: { up: bytesUp, down: bytesDown },
+    ...(tasks && { tasks }),
+    ...(failedTasks && { failedTasks }),
+    ...(kept && { kept }),
   };
-}
-
-/** Command lines and selects only know text: '2' is a name where a cut has it (exporters number tensors), else an index. */
-function findCut(manifest: Manifest, cut: string | number): number {
-  const named = manifest.cuts.some((c) => c.name === cut);
-  return cutIndex(manifest, !named && typeof cut === 'string' && /^\d+$/.test(cut) ? Number(cut) : cut);
 }

@@ -2,10 +2,13 @@
 // Session is AsyncDisposable, which pages that compile without that library must find declared all the same.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { CodecParams, PresetName } from '../codec/params.ts';
+import type { IsthmusError } from '../errors.ts';
 import type { DeviceReport, HeadRuntime, Pixels } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Label } from '../model/topLabels.ts';
 import type { Tensors } from '../tensor.ts';
+import type { TransportKind } from '../transport/transport.ts';
+import type { WebTransportClass } from '../transport/webtransport.ts';
 
 export type { Label };
 
@@ -59,8 +62,18 @@ export interface ConnectOptions {
   device?: 'auto' | 'webgpu' | 'wasm';
   /** Default `prefer-split`. */
   mode?: Mode;
-  /** How frames travel; this release has fetch only. */
-  transport?: 'auto' | 'fetch';
+  /**
+   * How frames travel. `auto` opens a link (WebTransport or WebSocket, whichever is first) beside fetch, which carries what
+   * no link can; a kind by name means that one only, and OFFLINE where it is impossible. Default `auto`.
+   */
+  transport?: 'auto' | TransportKind;
+  /**
+   * Whether requests over WebTransport go as datagrams, which a lost packet does not hold up: `auto` for small ones
+   * beside others while the path carries them well. Default `auto`.
+   */
+  datagrams?: 'auto' | 'never' | 'always';
+  /** A WebTransport class where the platform has none, as Node. */
+  webTransport?: WebTransportClass;
   /**
    * Name or index of the cut. Default: the smallest raw feature among the cuts that leave at most three quarters of the
    * multiply-accumulates to this device.
@@ -94,10 +107,37 @@ export interface RunOptions {
   /** Milliseconds from now after which the answer is no longer wanted: `run` then rejects with DEADLINE_EXCEEDED. */
   deadlineMs?: number;
   signal?: AbortSignal;
+  /** Before or after other requests that wait, here and at the tail. Default `normal`. */
+  priority?: 'high' | 'normal' | 'low';
   /** Override the session's choice for this run only. */
   mode?: Mode;
   cut?: string | number;
   codec?: PresetName | CodecParams;
+  /**
+   * Which tails of the model shall answer (`session.manifest.tasks`; its own is `main`), all from one upload. Default: `main`.
+   * Tasks run at the tail only: where everything ran here, `main` alone is answered.
+   */
+  tasks?: readonly string[];
+  /** Told of each task as soon as its answer is here; `run` resolves with the last. */
+  onTask?: (answer: TaskAnswer) => void;
+  /** Ask the tail to keep what was sent for a short time, so that `result.feature` can be asked further tasks. */
+  keep?: boolean;
+}
+
+/** The answer of one task. */
+export interface TaskAnswer {
+  task: string;
+  outputs: Tensors;
+  /** Best first, at most five; only for tasks with labels. */
+  labels?: Label[];
+}
+
+/** What the tail keeps of a run. It forgets after a while; then the feature is sent again, without anybody noticing. */
+export interface KeptFeature {
+  /** Its name at the tail; changes when it was sent again. */
+  readonly id: string;
+  /** Asks further tasks of it. @throws as {@link Session.run} */
+  run(options?: Pick<RunOptions, 'tasks' | 'onTask' | 'deadlineMs' | 'priority' | 'signal'>): Promise<Result>;
 }
 
 /** Milliseconds per stage, in the order they happen; a stage that did not happen is absent. */
@@ -128,6 +168,8 @@ export interface Report {
   /** Name of the preset, or `custom`, where it ran split. */
   preset?: string;
   device: DeviceReport;
+  /** What carried the answer, where one crossed. */
+  transport?: TransportKind;
   bytes: {
     /** Frames sent and received, every attempt counted; HTTP and TLS come on top. */
     up: number;
@@ -142,9 +184,16 @@ export interface Report {
 }
 
 export interface Result {
+  /** Of `main`; none where only other tasks were asked, or it is among `failedTasks`. */
   outputs: Tensors;
   /** Best first, at most five; only for models whose manifest has labels. */
   labels?: Label[];
+  /** The tasks that were named and answered, by name. */
+  tasks?: Record<string, TaskAnswer>;
+  /** Those that failed where others did not. */
+  failedTasks?: Record<string, IsthmusError>;
+  /** Where `keep` was asked for and the tail does it. */
+  feature?: KeptFeature;
   report: Report;
 }
 

@@ -7,7 +7,7 @@ import type { Tensors } from '../tensor.ts';
 import { bytesPerElement, elementCount, viewBytes } from '../tensor.ts';
 import type { Frame } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
-import type { SendOptions, Transport } from './transport.ts';
+import type { SendOptions, Transport, TransportKind } from './transport.ts';
 
 export interface Answer {
   outputs: Tensors;
@@ -16,6 +16,8 @@ export interface Answer {
   /** Frame bytes of every attempt. */
   bytesUp: number;
   bytesDown: number;
+  /** What carried the answer. */
+  transport: TransportKind;
   resent: boolean;
 }
 
@@ -35,14 +37,16 @@ export async function exchange(
     bytesUp += request.byteLength; // a damaged attempt travelled too, whichever end noticed
     try {
       const delivery = await transport.send(request, options);
+      bytesUp += delivery.bytesUp - request.byteLength; // what the transport itself sent again
       bytesDown += delivery.bytesDown;
       const frame = readFrame(delivery.frame);
-      const outputs = replyTensors(frame, manifest);
+      const outputs = replyTensors(frame, manifest, manifest);
       return {
         outputs,
         timings: replyTimings(frame, delivery.timings),
         bytesUp,
         bytesDown,
+        transport: delivery.via,
         resent: attempt > 0,
       };
     } catch (thrown) {
@@ -52,7 +56,15 @@ export async function exchange(
   }
 }
 
-function replyTensors(frame: Frame, manifest: Manifest): Tensors {
+/**
+ * @param ends the outputs that the reply must have
+ * @throws the error that the tail answered; MODEL_MISMATCH, FRAME_INVALID
+ */
+export function replyTensors(
+  frame: Frame,
+  manifest: Pick<Manifest, 'id'>,
+  ends: Pick<Manifest, 'outputs'>,
+): Tensors {
   if (frame.kind === 'error') throw IsthmusError.fromJSON(frame.meta.error);
   if (frame.kind !== 'reply') throw unexpected(`a ${frame.kind} frame came back`);
   if (frame.modelTag !== modelTag(manifest)) {
@@ -61,13 +73,13 @@ function replyTensors(frame: Frame, manifest: Manifest): Tensors {
       `The tail answered for model ${frame.modelTag}, this session has ${modelTag(manifest)}. Connect again.`,
     );
   }
-  if (frame.tensors.length !== manifest.outputs.length) {
+  if (frame.tensors.length !== ends.outputs.length) {
     throw unexpected(
-      `${frame.tensors.length} tensors came back, the model has ${manifest.outputs.length} outputs`,
+      `${frame.tensors.length} tensors came back, the model has ${ends.outputs.length} outputs`,
     );
   }
   const outputs: Tensors = {};
-  for (const [i, { name, dtype }] of manifest.outputs.entries()) {
+  for (const [i, { name, dtype }] of ends.outputs.entries()) {
     const t = frame.tensors[i]!;
     const bytes = elementCount(t.shape) * bytesPerElement(t.dtype);
     if (t.family !== 'raw' || t.dtype !== dtype || t.payload.byteLength !== bytes) {
@@ -80,7 +92,10 @@ function replyTensors(frame: Frame, manifest: Manifest): Tensors {
 }
 
 /** Only what a server sensibly says counts: finite, not negative. */
-function replyTimings(frame: Frame, measured: { firstByte: number; download: number }): Answer['timings'] {
+export function replyTimings(
+  frame: Frame,
+  measured: { firstByte: number; download: number },
+): Answer['timings'] {
   const said = (stage: string) => {
     const ms = frame.meta.timings?.[stage];
     return typeof ms === 'number' && ms >= 0 && Number.isFinite(ms) ? ms : undefined;
@@ -96,7 +111,7 @@ function replyTimings(frame: Frame, measured: { firstByte: number; download: num
   };
 }
 
-function unexpected(what: string): IsthmusError {
+export function unexpected(what: string): IsthmusError {
   return new IsthmusError(
     'FRAME_INVALID',
     `The tail's reply cannot be used: ${what}. Update the tail and this client to the same release.`,

@@ -1,10 +1,12 @@
 // The fetch transport: one POST per frame on a kept-alive connection. It works everywhere fetch does; it does not
-// look into frames and does not retry.
+// look into frames and does not retry. Where several replies are wanted, they follow one another in one body.
 
-import { anySignal } from '../abort.ts';
+import { abortError, anySignal } from '../abort.ts';
 import { LIMITS } from '../codec/params.ts';
-import { FRAME_TYPE } from '../wire/layout.ts';
-import { authorization, mediaType, reach, readBody, refusal } from './http.ts';
+import { IsthmusError } from '../errors.ts';
+import { FRAME_TYPE, MESSAGES_TYPE } from '../wire/layout.ts';
+import { MessageReader } from '../wire/message.ts';
+import { authorization, bodyChunks, mediaType, offline, reach, readBody, refusal } from './http.ts';
 import type { Delivery, SendOptions, TokenSource, Transport } from './transport.ts';
 
 /** No valid frame is longer: header, tensors, and four bytes of padding for each of them. */
@@ -26,7 +28,14 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
 
   async function send(frame: Uint8Array, options: SendOptions = {}): Promise<Delivery> {
     const signal = options.signal ? anySignal(options.signal, closing.signal) : closing.signal;
-    const headers = { 'content-type': FRAME_TYPE, accept: FRAME_TYPE, ...(await authorization(token)) };
+    const { deadlineMs, urgency, onReply } = options;
+    const headers = {
+      'content-type': FRAME_TYPE,
+      accept: onReply ? `${FRAME_TYPE}, ${MESSAGES_TYPE}` : FRAME_TYPE,
+      ...(deadlineMs !== undefined && { 'isthmus-deadline': String(Math.max(1, Math.ceil(deadlineMs))) }),
+      ...(urgency !== undefined && { priority: `u=${urgency}` }),
+      ...(await authorization(token)),
+    };
     const sent = performance.now();
     // The default cache mode on purpose: `no-store` makes browsers preflight every cross-origin POST anew.
     const response = await reach(url, {
@@ -37,13 +46,21 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
       credentials: 'omit',
     });
     const answered = performance.now();
-    if (mediaType(response) !== FRAME_TYPE) throw await refusal(response, url);
-    const reply = await readBody(response, url, MAX_REPLY, signal);
+    const type = mediaType(response);
+    if (type !== FRAME_TYPE && !(onReply && type === MESSAGES_TYPE)) throw await refusal(response, url);
+    const { reply, bytesDown } =
+      onReply && type === MESSAGES_TYPE
+        ? await readReplies(response, url, signal, onReply)
+        : await readBody(response, url, MAX_REPLY, signal).then((b) => ({
+            reply: b,
+            bytesDown: b.byteLength,
+          }));
     return {
       frame: reply,
+      via: 'fetch',
       timings: { firstByte: answered - sent, download: performance.now() - answered },
       bytesUp: frame.byteLength,
-      bytesDown: reply.byteLength,
+      bytesDown,
     };
   }
 
@@ -54,4 +71,29 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
       closing.abort();
     },
   };
+}
+
+/** Replies as they come: all but the last to `onReply`. */
+async function readReplies(
+  response: Response,
+  url: string,
+  signal: AbortSignal,
+  onReply: (frame: Uint8Array) => void,
+): Promise<{ reply: Uint8Array; bytesDown: number }> {
+  const messages = new MessageReader();
+  let bytesDown = 0;
+  try {
+    for await (const chunk of bodyChunks(response)) {
+      for (const { type, more, body } of messages.push(chunk)) {
+        if (type !== 'reply') continue;
+        bytesDown += body.byteLength;
+        if (!more) return { reply: body, bytesDown };
+        onReply(body);
+      }
+    }
+  } catch (thrown) {
+    if (signal.aborted) throw abortError(signal);
+    throw thrown instanceof IsthmusError ? thrown : offline(url, thrown);
+  }
+  throw offline(url, new Error('the answer ended before the last reply'));
 }

@@ -28,7 +28,8 @@ export async function reach(url: string, init: RequestInit): Promise<Response> {
   }
 }
 
-function offline(url: string, thrown: unknown): IsthmusError {
+/** Nobody answered, or stopped in the middle. */
+export function offline(url: string, thrown: unknown): IsthmusError {
   const { origin } = new URL(url);
   return new IsthmusError(
     'OFFLINE',
@@ -113,7 +114,7 @@ export async function readBody(response: Response, url: string, limit: number, s
 }
 
 /** Safari's ReadableStream is not async iterable, so a reader it is. */
-async function* bodyChunks(response: Response): AsyncGenerator<Uint8Array> {
+export async function* bodyChunks(response: Response): AsyncGenerator<Uint8Array> {
   if (!response.body) return;
   const reader = response.body.getReader();
   try {

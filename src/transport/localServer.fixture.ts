@@ -1,9 +1,11 @@
 // A real HTTP server on a free loopback port, for the tests of this folder and of src/client. Not part of the package.
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface LocalServer extends AsyncDisposable {
   url: string;
+  /** For what is no request: upgrades. */
+  http: Server;
   /** Ends every connection and stops listening. */
   close(): Promise<void>;
 }
@@ -22,7 +24,7 @@ export async function localServer(
     await new Promise((resolve) => server.close(resolve));
   };
   const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, close, [Symbol.asyncDispose]: close };
+  return { url: `http://127.0.0.1:${port}`, http: server, close, [Symbol.asyncDispose]: close };
 }
 
 /** An address where nobody listens (until another process takes the port). */
