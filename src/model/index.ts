@@ -1,13 +1,15 @@
 // The public surface of `isthmus/model`: split an ONNX model into a chain of segments, or look at where it could be
 // split. Works in browsers and in Node; reads and writes no files (the command line does that).
+import { type AttachedTask, type AttachOptions, attachTask as attach } from './attachTask.ts';
 import { naturalCuts } from './bottlenecks.ts';
 import { cutName } from './cuts.ts';
-import type { TensorInfo } from './manifest.ts';
+import type { Manifest, TensorInfo } from './manifest.ts';
 import { checkOpset } from './onnx.ts';
 import { infoOf, type OpenOptions, openModel, outputsOf, possibleCuts } from './open.ts';
 import { type Partition, type PartitionOptions, partitionModel } from './partition.ts';
 import type { ShapeProbe } from './probe.ts';
 
+export type { AttachedTask, AttachOptions } from './attachTask.ts';
 export type { ExternalFiles } from './externalData.ts';
 export type { Manifest, Preprocess, TensorInfo } from './manifest.ts';
 export type { CutChoice, Partition } from './partition.ts';
@@ -42,6 +44,21 @@ export async function partition(
   options: OptionalProbe<PartitionOptions>,
 ): Promise<Partition> {
   return partitionModel(model, { ...options, probe: options.probe ?? (await defaultProbe()) });
+}
+
+/**
+ * Gives a split model another tail, which requests can ask for beside or instead of its own (docs/tasks.md): an ONNX model whose
+ * inputs are the tensors of a cut, or a tensor of the model itself.
+ *
+ * @returns the manifest with the task, and the files to put beside it
+ * @throws IsthmusError OPTION_INVALID or CUT_INVALID, and as {@link partition}
+ * @example const { manifest, files } = await attachTask(model, { name: 'scene', cut: 'neck1', onnx });
+ */
+export async function attachTask(
+  model: Manifest,
+  options: OptionalProbe<AttachOptions>,
+): Promise<AttachedTask> {
+  return attach(model, { ...options, probe: options.probe ?? (await defaultProbe()) });
 }
 
 /** A place where a model can be parted. */

@@ -1,97 +1,16 @@
-// The manifest: the contract between both ends. Schema, identity, and the look-ups everyone needs.
+// The manifest: the contract between both ends. Identity, checks, and the look-ups everyone needs (its fields: manifestSchema.ts).
 // It describes a chain of segments parted by cuts; it holds no weights and does no partitioning.
 import * as v from 'valibot';
 import { IsthmusError } from '../errors.ts';
-import { DTYPES } from '../tensor.ts';
+import {
+  type Manifest,
+  manifestSchema,
+  type Preprocess,
+  type SegmentInfo,
+  type TensorInfo,
+} from './manifestSchema.ts';
 
-const sha256 = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/, 'must be 64 lowercase hex digits'));
-const whole = v.pipe(v.number(), v.integer(), v.minValue(0));
-const positive = v.pipe(v.number(), v.integer(), v.minValue(1));
-
-const tensorInfo = v.object({
-  name: v.pipe(v.string(), v.minLength(1)),
-  dtype: v.picklist(DTYPES),
-  /** A name stands for a dimension the caller chooses, in practice the batch; Isthmus runs it as 1. */
-  shape: v.pipe(v.array(v.union([whole, v.string()])), v.maxLength(8)),
-});
-
-/** A file below the model's folder: its plain name, never a path that leaves it, and what it holds. */
-const content = {
-  file: v.pipe(v.string(), v.regex(/^[\w.-]+$/, 'must be a plain file name')),
-  sha256,
-  bytes: positive,
-};
-
-const segment = v.object({
-  ...content,
-  /** Multiply-accumulates of this segment for one input, where the partitioner could count them. */
-  macs: v.optional(whole),
-  inputs: v.pipe(v.array(tensorInfo), v.minLength(1)),
-  outputs: v.pipe(v.array(tensorInfo), v.minLength(1)),
-});
-
-const cut = v.object({
-  /** Short and stable, used by `--cut`: the tensor's name, or names joined by '+'. */
-  name: v.pipe(v.string(), v.minLength(1)),
-  tensors: v.pipe(v.array(tensorInfo), v.minLength(1)),
-  /** Bytes of the raw feature for a batch of one. */
-  rawBytes: whole,
-  /** What family `isthmus` knows about this cut (FORMAT.md, "Profile"); made by `isthmus calibrate`. */
-  profile: v.optional(v.object(content)),
-  /**
-   * Per preset what `isthmus calibrate` measured on `images` pictures: means `bytes`, `kl`, and shares `top1`, `agreement`,
-   * with 95 % intervals in `…Low` and `…High`. `local` is the whole model.
-   */
-  calibration: v.optional(v.record(v.string(), v.record(v.string(), v.number()))),
-});
-
-const triple = v.pipe(v.array(v.number()), v.length(3));
-const size = v.pipe(v.array(positive), v.length(2));
-
-/**
- * How a picture becomes the input tensor: resample with the antialiased triangle filter (src/image/resample.ts),
- * centre crop, then (value/255 - mean) / std per channel.
- */
-const preprocess = v.object({
-  kind: v.literal('image'),
-  /** Input tensor that receives the picture. */
-  input: v.string(),
-  /** `short`: scale so that the short side has that many pixels. `exact`: [width, height], aspect ignored. */
-  resize: v.union([v.object({ short: positive }), v.object({ exact: size })]),
-  /** [width, height] of the centre crop; equals `exact` where that is used. */
-  crop: size,
-  mean: triple,
-  std: v.pipe(
-    triple,
-    v.check((s) => s.every((x) => x !== 0), 'std must not be 0'),
-  ),
-  layout: v.picklist(['NCHW', 'NHWC']),
-  channels: v.picklist(['RGB', 'BGR']),
-});
-
-const schema = v.object({
-  format: v.literal('isthmus-manifest/1'),
-  name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][\w.-]{0,63}$/, 'must be a plain name')),
-  /** sha256 of the chain itself (see manifestId); both ends refuse each other when it differs. */
-  id: sha256,
-  inputs: v.pipe(v.array(tensorInfo), v.minLength(1)),
-  outputs: v.pipe(v.array(tensorInfo), v.minLength(1)),
-  segments: v.pipe(v.array(segment), v.minLength(1)),
-  /** cuts[i] parts segments[i] from segments[i+1]. */
-  cuts: v.array(cut),
-  preprocess: v.optional(preprocess),
-  /** `softmax` when outputs[0] holds logits, `none` when it already holds probabilities. */
-  postprocess: v.optional(
-    v.object({ kind: v.literal('labels'), output: v.string(), scores: v.picklist(['softmax', 'none']) }),
-  ),
-  labels: v.optional(v.array(v.string())),
-});
-
-export type Manifest = v.InferOutput<typeof schema>;
-export type SegmentInfo = v.InferOutput<typeof segment>;
-export type TensorInfo = v.InferOutput<typeof tensorInfo>;
-export type CutInfo = v.InferOutput<typeof cut>;
-export type Preprocess = v.InferOutput<typeof preprocess>;
+export type { CutInfo, Manifest, Preprocess, SegmentInfo, TaskInfo, TensorInfo } from './manifestSchema.ts';
 
 const hex = (bytes: ArrayBuffer) =>
   Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, '0')).join('');
@@ -118,8 +37,27 @@ export async function manifestId(m: Omit<Manifest, 'id'>): Promise<string> {
     outputs: m.outputs.map(strip),
     segments: m.segments.map((s) => s.sha256),
     cuts: m.cuts.map((c) => c.tensors.map(strip)),
+    ...(m.tasks && {
+      tasks: m.tasks.map((t) => [t.name, t.cut, t.segments.map((s) => s.sha256), t.outputs.map(strip)]),
+    }),
   };
   return sha256Hex(new TextEncoder().encode(JSON.stringify(core)));
+}
+
+/** The task that the model's own chain is. */
+export const MAIN_TASK = 'main';
+
+/** What requests may ask for. */
+export function taskNames({ tasks = [] }: Pick<Manifest, 'tasks'>): string[] {
+  return [MAIN_TASK, ...tasks.map((t) => t.name)];
+}
+
+/** How a task ends: its outputs in the order of replies, and what their scores are called. Undefined for no task of it. */
+export function taskEnds(
+  m: Manifest,
+  name: string,
+): Pick<Manifest, 'outputs' | 'labels' | 'postprocess'> | undefined {
+  return name === MAIN_TASK ? m : m.tasks?.find((t) => t.name === name);
 }
 
 /** The 16 hex digits of the id that every frame carries. */
@@ -132,7 +70,7 @@ export function modelTag(m: Pick<Manifest, 'id'>): string {
  * @throws IsthmusError MANIFEST_INVALID naming the field.
  */
 export async function parseManifest(json: unknown): Promise<Manifest> {
-  const result = v.safeParse(schema, json);
+  const result = v.safeParse(manifestSchema, json);
   if (!result.success) {
     const issue = result.issues[0];
     const path = v.getDotPath(issue) ?? 'the manifest';
@@ -143,10 +81,8 @@ export async function parseManifest(json: unknown): Promise<Manifest> {
     throw invalid(`${m.segments.length} segments need ${m.segments.length - 1} cuts, not ${m.cuts.length}`);
   }
   checkChain(m);
-  if (m.labels && !m.postprocess) throw invalid('labels need a postprocess entry');
-  if (m.postprocess && !m.outputs.some((t) => t.name === m.postprocess?.output)) {
-    throw invalid(`postprocess.output: there is no output '${m.postprocess.output}'`);
-  }
+  checkLabels(m, '');
+  checkTasks(m);
   if (m.preprocess) checkPicture(m.preprocess, m.inputs);
   const id = await manifestId(m);
   if (id !== m.id) throw invalid(`its id is ${m.id} but its content has ${id}`);
@@ -163,20 +99,54 @@ const signature = ({ name, dtype, shape }: TensorInfo) => `${name} ${dtype} [${s
 function checkChain(m: Manifest): void {
   const stations = [m.inputs, ...m.cuts.map((c) => c.tensors), m.outputs];
   const names = ['inputs', ...m.cuts.map((_, i) => `cuts.${i}.tensors`), 'outputs'];
-  for (const [i, { inputs, outputs }] of m.segments.entries()) {
+  checkSegments(m.segments, stations, names, '');
+  for (const [i, { name }] of m.cuts.entries()) {
+    if (m.cuts.findIndex((c) => c.name === name) !== i)
+      throw invalid(`cuts.${i}.name: two cuts are called '${name}'`);
+  }
+}
+
+function checkSegments(
+  segments: readonly SegmentInfo[],
+  stations: readonly (readonly TensorInfo[])[],
+  names: readonly string[],
+  path: string,
+): void {
+  for (const [i, { inputs, outputs }] of segments.entries()) {
     for (const [side, tensors, k] of [
       ['inputs', inputs, i],
       ['outputs', outputs, i + 1],
     ] as const) {
       const has = tensors.map(signature).join(', ');
       const wants = stations[k]!.map(signature).join(', ');
-      if (has !== wants)
-        throw invalid(`segments.${i}.${side}: it has ${has}, but ${names[k]} of the manifest has ${wants}`);
+      if (has !== wants) {
+        const where = `${path}segments.${i}.${side}`;
+        throw invalid(`${where}: it has ${has}, but ${names[k]} of the manifest has ${wants}`);
+      }
     }
   }
-  for (const [i, { name }] of m.cuts.entries()) {
-    if (m.cuts.findIndex((c) => c.name === name) !== i)
-      throw invalid(`cuts.${i}.name: two cuts are called '${name}'`);
+}
+
+function checkLabels(ends: Pick<Manifest, 'outputs' | 'postprocess' | 'labels'>, path: string): void {
+  const { outputs, postprocess: post } = ends;
+  if (ends.labels && !post) throw invalid(`${path}labels need a postprocess entry`);
+  if (post && !outputs.some((t) => t.name === post.output))
+    throw invalid(`${path}postprocess.output: there is no output '${post.output}'`);
+}
+
+/** Each task hangs at a cut that exists, and is a chain from there to its own outputs. */
+function checkTasks({ cuts, tasks = [] }: Manifest): void {
+  for (const [i, t] of tasks.entries()) {
+    const path = `tasks.${i}.`;
+    const cut = cuts[t.cut];
+    if (!cut) throw invalid(`${path}cut: there is no cut ${t.cut}`);
+    if (t.name === MAIN_TASK || tasks.findIndex(({ name }) => name === t.name) !== i)
+      throw invalid(`${path}name: another task is called '${t.name}'`);
+    // Nothing of ours says what crosses between two segments of a task but the first of them.
+    const between = t.segments.slice(0, -1).map((s) => s.outputs);
+    const names = [`cuts.${t.cut}.tensors`, ...between.map((_, k) => `${path}segments.${k}.outputs`)];
+    checkSegments(t.segments, [cut.tensors, ...between, t.outputs], [...names, `${path}outputs`], path);
+    checkLabels(t, path);
   }
 }
 

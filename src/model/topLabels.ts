@@ -14,7 +14,11 @@ export interface Label {
  * The `count` best labels, best first, ties to the lowest index; nothing for models without labels.
  * `softmax` in the manifest means that the output holds logits.
  */
-export function topLabels(manifest: Manifest, outputs: Tensors, count = 5): Label[] | undefined {
+export function topLabels(
+  manifest: Pick<Manifest, 'labels' | 'postprocess'>,
+  outputs: Tensors,
+  count = 5,
+): Label[] | undefined {
   const { labels, postprocess } = manifest;
   const output = postprocess && outputs[postprocess.output];
   if (!labels || !output) return undefined;

@@ -173,7 +173,8 @@ async function splitFiles(folder: string): Promise<string[]> {
     const json = JSON.parse(await readFile(join(folder, MANIFEST), 'utf8')) as Partial<Manifest>;
     if (!json.format?.startsWith('isthmus-manifest/')) return [];
     const profiles = (json.cuts ?? []).flatMap(({ profile }) => (profile ? [profile.file] : []));
-    return [MANIFEST, ...(json.segments ?? []).map(({ file }) => file), ...profiles];
+    const tasks = (json.tasks ?? []).flatMap((task) => task.segments);
+    return [MANIFEST, ...[...(json.segments ?? []), ...tasks].map(({ file }) => file), ...profiles];
   } catch {
     return [];
   }

@@ -2,7 +2,8 @@ import { copyFile, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { addTiny, testModels } from '../testModels.fixture.ts';
-import { loadRegistry } from './registry.ts';
+import { byVersion } from './modelFolders.ts';
+import { loadRegistry } from './modelStore.ts';
 
 test('a folder of models, and one model folder', async () => {
   const { dir, tiny } = await testModels();
@@ -64,4 +65,10 @@ test('nothing to serve is an error that says why', async () => {
   await expect(loadRegistry(join(empty.dir, 'tiny', 'note.txt'))).rejects.toMatchObject({
     code: 'OPTION_INVALID',
   });
+});
+
+test('versions are in natural order, however they are written', () => {
+  const order = ['neck10', 'neck10@2', 'neck10/3', 'neck10@10', 'neck10/11', 'neck11'];
+  const sorted = order.toReversed().map((version) => ({ version }));
+  expect(sorted.sort(byVersion).map(({ version }) => version)).toEqual(order);
 });
