@@ -70,6 +70,10 @@ const HTTP_STATUS = {
   OPTION_INVALID: 400,
   /** The request is malformed (method, headers, content type). */
   REQUEST_INVALID: 400,
+  /** A feature of a protocol that this build does not have. */
+  NOT_SUPPORTED: 501,
+  /** The engine has forgotten a sequence, or cannot be reached any more; begin it anew. */
+  SEQUENCE_LOST: 409,
   /** A defect of Isthmus itself. */
   INTERNAL: 500,
 } as const;

@@ -1,7 +1,8 @@
 // `isthmus bench …`: hangs the programs of bench/ under the command line. Each prints one table and can write JSON.
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { benchCodec } from '../../bench/codec.ts';
 import { benchE2e } from '../../bench/e2e.ts';
+import { benchLoad } from '../../bench/load.ts';
 import { benchPartition } from '../../bench/partition.ts';
 import { benchRans } from '../../bench/rans.ts';
 import { benchRd } from '../../bench/rd.ts';
@@ -52,6 +53,14 @@ export function registerBench(program: Command): void {
     'rans',
     'the rans family on one thread: width of the matrix beside the best one, entropy, speed',
   ).action(benchRans);
+  add(
+    'load',
+    'a tail under open-loop load over each transport, beside the same segments in-process: goodput, latency, CPU, memory',
+  )
+    .option('--threads <N>', 'threads for inference, of the server and of the yardstick', '1')
+    .option('--transports <NAMES>', 'only these, separated by commas: fetch, websocket, webtransport')
+    .addOption(new Option('--role <NAME>', 'what a process that this benchmark starts is').hideHelp())
+    .action(benchLoad);
   add('partition', 'every possible cut of every model: chained segments against the whole model').action(
     benchPartition,
   );

@@ -60,7 +60,7 @@ async function calibrate(folder: string, flags: CalibrateFlags): Promise<void> {
       );
   }
   for (const { cut, reason } of reports) if (reason) console.log(`${cut.name} has no profile: ${reason}.`);
-  console.log(`Written to ${folder}. A tail that serves it already reads it when it is started again.`);
+  console.log(`Written to ${folder}. A tail that watches the folder takes it over; another one on SIGHUP.`);
   if (flags.json) await writeReport(flags.json, { machine: machine(), tried, measured });
 }
 

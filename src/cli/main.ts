@@ -5,10 +5,12 @@ import { Command } from 'commander';
 import { IsthmusError } from '../errors.ts';
 import { registerBench } from './bench.ts';
 import { registerCalibrate } from './calibrate.ts';
+import { registerDevCert } from './devCert.ts';
 import { registerInspect } from './inspect.ts';
 import { registerRun } from './run.ts';
 import { registerServe } from './serve.ts';
 import { registerSplit } from './split.ts';
+import { registerTasks } from './tasks.ts';
 
 // package.json sits two levels above the source and one above the bundle.
 const packageFile = import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json';
@@ -27,9 +29,11 @@ const program = new Command('isthmus')
 
 registerSplit(program);
 registerServe(program);
+registerDevCert(program);
 registerRun(program);
 registerInspect(program);
 registerCalibrate(program);
+registerTasks(program);
 registerBench(program);
 
 try {

@@ -1,7 +1,7 @@
 // `isthmus serve` as a process: what it prints, how it fails, how it stops.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
@@ -88,4 +88,22 @@ test('says what is wrong with a folder, a port, an option', async () => {
   expect(await failed(await mkdtemp(join(tmpdir(), 'isthmus-empty-')))).toContain('holds no models');
   expect(await failed(dir, '--port', '99999')).toContain('from 0 to 65535');
   expect(await failed(dir, '--port', '0', '--app', dir)).toContain('index.html');
+});
+
+test('--print-config shows what holds, where it came from, and starts nothing', async () => {
+  const file = join(dir, 'tail.json');
+  await writeFile(file, JSON.stringify({ models: dir, threads: 1, tokens: ['shop:hush-hush-hush-hush'] }));
+  const { child, text, errors } = serve('--config', file, '--port', '0', '--no-watch', '--print-config');
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(JSON.parse(text())).toMatchObject({
+    models: dir,
+    threads: 1,
+    port: 0,
+    watch: false,
+    tokens: '(hidden)',
+  });
+  expect(errors()).toContain('port: from --port');
+  expect(errors()).toContain(`threads: from 'threads' in ${file}`);
+  expect(text() + errors()).not.toContain('hush');
+  expect(await failed('--port', '0')).toContain('No folder of models is named');
 });

@@ -47,7 +47,8 @@ async function split(file: string, options: SplitOptions): Promise<void> {
     ...(options.labels ? { labels: readLabels(await readJson(options.labels)) } : {}),
   });
   const difference = options.verify ? await verify(file, result) : undefined;
-  const lost = await calibratedCuts(options.out);
+  const before = await readManifest(options.out).catch(() => undefined);
+  const lost = calibratedCuts(before);
   await writeModelFolder(options.out, result);
   report(result.manifest, options.out);
   if (lost.length > 0) {
@@ -55,13 +56,16 @@ async function split(file: string, options: SplitOptions): Promise<void> {
       `The codec profiles of the earlier split (${lost.join(', ')}) are gone with it: run \`isthmus calibrate\` again.`,
     );
   }
+  if (before?.tasks) {
+    const names = before.tasks.map((task) => task.name).join(', ');
+    console.log(`Its tasks (${names}) are gone too: add them again with \`isthmus tasks\`.`);
+  }
   if (difference !== undefined)
     console.log(`chained against whole: max relative difference ${difference.toExponential(1)}`);
 }
 
 /** Names of the cuts that an earlier split in this folder has profiles for. */
-async function calibratedCuts(folder: string): Promise<string[]> {
-  const manifest = await readManifest(folder).catch(() => undefined);
+function calibratedCuts(manifest: Manifest | undefined): string[] {
   return (manifest?.cuts ?? []).filter(({ profile }) => profile).map(({ name }) => name);
 }
 
@@ -114,7 +118,8 @@ async function recipe(text: string): Promise<'imagenet' | 'symmetric' | object> 
   );
 }
 
-async function readJson(file: string): Promise<unknown> {
+/** @throws IsthmusError OPTION_INVALID */
+export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, 'utf8'));
   } catch (cause) {

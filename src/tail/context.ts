@@ -2,8 +2,11 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import type { ByteBudget } from './http/readBody.ts';
+import type { FeatureCache } from './infer/featureCache.ts';
+import type { LinkLimits } from './link/linkLimits.ts';
+import type { Links } from './link/links.ts';
 import type { Registry } from './models/registry.ts';
-import type { Gate } from './operate/gate.ts';
+import type { Gate, Subject } from './operate/gate.ts';
 import type { TailMetrics } from './operate/metrics.ts';
 import type { TailBackend } from './run/backend.ts';
 import type { Threads } from './run/threads.ts';
@@ -32,6 +35,8 @@ export interface TailContext {
   limits: TailLimits;
   /** Bytes of request bodies, and of features unpacked from them, that may be held at once, over all requests. */
   bodies: ByteBudget;
+  /** Features that clients asked to keep. */
+  features: FeatureCache;
   log: TailLogger;
   /** Who may come in, and how often. */
   gate: Gate;
@@ -40,6 +45,12 @@ export interface TailContext {
   stopping: boolean;
   /** Requests that are being answered. */
   inFlight: number;
+  /** Links that are open. */
+  links: Links;
+  /** Where they differ from LINK_LIMITS. */
+  linkLimits?: Partial<LinkLimits>;
+  /** Where WebTransport is, when it is offered; hashes for certificates that browsers would not trust by themselves. */
+  webTransport?: { port: number; certificateHashes: readonly string[] };
 }
 
 /** Hono's types for our handlers. `Bindings` is empty when a test calls `app.request` without a socket. */
@@ -47,6 +58,8 @@ export interface TailEnv {
   Bindings: Partial<HttpBindings>;
   Variables: {
     requestId: string;
+    /** Whose request it is, once the gate has let it in. */
+    subject?: Subject;
     /** Bytes of the body, for the log. */
     bytesIn?: number;
     /** Set when the client speaks frames, so that errors go out as frames too: the model tag to put on them. */

@@ -210,6 +210,7 @@ test('a log line has id, route, status, times and bytes, and nothing of the cont
   expect(lines).toEqual([
     {
       requestId: response.headers.get('x-request-id'),
+      transport: 'http',
       route: 'POST /models/tiny/infer',
       status: 200,
       ms: expect.any(Number),

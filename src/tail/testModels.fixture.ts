@@ -4,7 +4,12 @@ import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import { ModelProtoSchema, type NodeProtoSchema, TensorProto_DataType } from 'onnx-buf';
+import {
+  AttributeProto_AttributeType,
+  ModelProtoSchema,
+  type NodeProtoSchema,
+  TensorProto_DataType,
+} from 'onnx-buf';
 import sharp from 'sharp';
 import type { EncodedTensor } from '../codec/params.ts';
 import { partition } from '../model/index.ts';
@@ -51,13 +56,18 @@ function onnx(input: Port, nodes: Node[], output: Port, weights: Weights): Uint8
   return toBinary(ModelProtoSchema, model);
 }
 
+const axisAttribute = (i: bigint) => ({ name: 'axis', i, type: AttributeProto_AttributeType.INT });
+
 /** Deterministic values in -1…1. */
 export function wave(count: number): Float32Array {
   return Float32Array.from({ length: count }, (_, i) => Math.sin(i * 12.9898 + 1));
 }
 
 /** [N,3,8,8] → Conv, Relu → 'feature' [N,4,8,8] → pool, Gemm → 'scores' [N,3], with labels and a picture input. */
-async function tiny(name: string): Promise<Awaited<ReturnType<typeof partition>>> {
+export async function tinyPartition(
+  name: string,
+  seed = 0,
+): Promise<Awaited<ReturnType<typeof partition>>> {
   const bytes = onnx(
     ['x', ['N', 3, 8, 8]],
     [
@@ -71,7 +81,7 @@ async function tiny(name: string): Promise<Awaited<ReturnType<typeof partition>>
     {
       w: { shape: [4, 3, 1, 1], values: wave(12) },
       g: { shape: [4, 3], values: wave(12).reverse() },
-      b: { shape: [3], values: wave(3) },
+      b: { shape: [3], values: wave(3 + seed).slice(seed) },
     },
   );
   return partition(bytes, {
@@ -108,6 +118,21 @@ async function slow(): Promise<Awaited<ReturnType<typeof partition>>> {
   return partition(bytes, { name: 'slow', cuts: [['feature']] });
 }
 
+/** [N,4] → Relu → 'feature' → plus a softmax over N → [N,4]: its first dimension has a name, but is no batch. */
+export async function mixingModel(): Promise<Awaited<ReturnType<typeof partition>>> {
+  const bytes = onnx(
+    ['x', ['N', 4]],
+    [
+      { opType: 'Relu', input: ['x'], output: ['feature'] },
+      { opType: 'Softmax', input: ['feature'], output: ['mixed'], attribute: [axisAttribute(0n)] },
+      { opType: 'Add', input: ['feature', 'mixed'], output: ['y'] },
+    ],
+    ['y', ['N', 4]],
+    {},
+  );
+  return partition(bytes, { name: 'mixing', cuts: [['feature']] });
+}
+
 /** Writes one model folder below `root`. */
 async function writeModel(
   root: string,
@@ -125,14 +150,14 @@ export async function testModels(): Promise<{ dir: string; tiny: Manifest; slow:
   const dir = await mkdtemp(join(tmpdir(), 'isthmus-tail-'));
   return {
     dir,
-    tiny: await writeModel(dir, 'tiny', await tiny('tiny')),
+    tiny: await writeModel(dir, 'tiny', await tinyPartition('tiny')),
     slow: await writeModel(dir, 'slow', await slow()),
   };
 }
 
-/** Adds a copy of `tiny` under another name, for tests that damage it. */
-export async function addTiny(dir: string, folder: string, name = folder): Promise<Manifest> {
-  return writeModel(dir, folder, await tiny(name));
+/** Adds a copy of `tiny` under another name, for tests that damage it; with a seed it has other weights and another id. */
+export async function addTiny(dir: string, folder: string, name = folder, seed = 0): Promise<Manifest> {
+  return writeModel(dir, folder, await tinyPartition(name, seed));
 }
 
 /** A request frame of `tiny` at its cut with a feature of ours; anything can be replaced by something wrong. */

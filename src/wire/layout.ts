@@ -16,6 +16,8 @@ export const INPUT_CUT = 0xffff;
 
 /** Content type of frames over HTTP. */
 export const FRAME_TYPE = 'application/vnd.isthmus.frame';
+/** Content type of messages that follow one another (FORMAT.md, "Links"). */
+export const MESSAGES_TYPE = 'application/vnd.isthmus.messages';
 
 /** Meta of a frame: small JSON that any side may extend; unknown keys are ignored. */
 export interface FrameMeta {

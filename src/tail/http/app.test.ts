@@ -29,7 +29,7 @@ afterAll(async () => {
 const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
   tail.app.request(path, { method, headers });
 
-test('GET /models lists name, id, bytes and cuts', async () => {
+test('GET /models lists name, id, bytes, cuts, tasks and versions', async () => {
   const { models } = (await (await get('/models')).json()) as { models: { name: string }[] };
   expect(models.map((m) => m.name).sort()).toEqual(['slow', 'tiny']);
   expect(models.find((m) => m.name === 'tiny')).toEqual({
@@ -37,6 +37,8 @@ test('GET /models lists name, id, bytes and cuts', async () => {
     id: tiny.id,
     bytes: tiny.segments.reduce((sum, s) => sum + s.bytes, 0),
     cuts: ['feature'],
+    tasks: ['main'],
+    versions: [{ version: 'tiny', tag: tiny.id.slice(0, 16), id: tiny.id }],
   });
 });
 

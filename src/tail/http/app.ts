@@ -4,19 +4,29 @@ import { Hono } from 'hono';
 import { cors } from 'hono/cors';
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext, TailEnv } from '../context.ts';
+import { oipRoutes } from '../oip/routes.ts';
+import type { PrometheusMetrics } from '../operate/prometheus.ts';
 import { artifactRoutes } from './artifactRoutes.ts';
 import { replyError } from './errorReply.ts';
+import { gateKeeper } from './gate.ts';
 import { publicHeaders } from './headers.ts';
 import { healthRoutes } from './healthRoutes.ts';
 import { inferRoutes } from './inferRoutes.ts';
+import { linkRoutes } from './linkRoutes.ts';
+import { type MetricsAccess, metricsRoutes } from './metricsRoutes.ts';
 import { modelRoutes } from './modelRoutes.ts';
+import { requestLimits } from './requestLimits.ts';
 import { requestLog } from './requestLog.ts';
 import { staticRoutes } from './staticRoutes.ts';
+import { ticketRoutes } from './ticketRoutes.ts';
 
 export interface AppOptions {
   /** Origins that pages may call from; none when absent. */
   cors?: readonly string[] | '*' | undefined;
   staticDir?: string | undefined;
+  /** Counters that /metrics shows, and to whom; default: this machine and holders of a token. */
+  prometheus?: PrometheusMetrics | undefined;
+  metrics?: MetricsAccess | undefined;
 }
 
 const READ = 'GET, HEAD';
@@ -24,29 +34,63 @@ const READ = 'GET, HEAD';
 const METHODS: Record<string, string> = {
   '/models': READ,
   '/models/:name/manifest.json': READ,
+  '/models/:name/versions/:tag/manifest.json': READ,
   '/models/:name/infer': 'POST',
   '/artifacts/:sha256': READ,
+  '/link': 'GET, HEAD, POST',
   '/healthz': READ,
   '/readyz': READ,
+  '/tickets': 'POST',
 };
 
 export function createApp(tail: TailContext, options: AppOptions = {}): Hono<TailEnv> {
   const app = new Hono<TailEnv>();
   app.onError((thrown, c) => replyError(c, thrown, tail.log));
   app.use(requestLog(tail));
+  app.use(requestLimits(tail));
   app.use(publicHeaders(options.cors !== undefined));
   if (options.cors !== undefined) {
     app.use(
       cors({
-        origin: options.cors === '*' ? '*' : [...options.cors],
+        // The list can change while the tail runs.
+        origin: options.cors === '*' ? '*' : (origin) => (tail.gate.allowsOrigin(origin) ? origin : null),
         allowMethods: ['GET', 'HEAD', 'POST'],
-        allowHeaders: ['content-type', 'accept', 'authorization', 'range', 'if-none-match', 'x-request-id'],
-        exposeHeaders: ['server-timing', 'content-range', 'etag', 'retry-after', 'x-request-id'],
+        allowHeaders: [
+          'content-type',
+          'accept',
+          'authorization',
+          'range',
+          'if-none-match',
+          'x-request-id',
+          'isthmus-deadline',
+          'priority',
+          'content-encoding',
+          'inference-header-content-length',
+        ],
+        exposeHeaders: [
+          'server-timing',
+          'content-range',
+          'etag',
+          'retry-after',
+          'x-request-id',
+          'inference-header-content-length',
+        ],
         maxAge: 86400,
       }),
     );
   }
-  for (const group of [modelRoutes, artifactRoutes, inferRoutes, healthRoutes]) app.route('/', group(tail));
+  app.use(gateKeeper(tail));
+  for (const group of [
+    modelRoutes,
+    artifactRoutes,
+    inferRoutes,
+    linkRoutes,
+    oipRoutes,
+    healthRoutes,
+    ticketRoutes,
+  ])
+    app.route('/', group(tail));
+  if (options.prometheus) app.route('/', metricsRoutes(tail, options.prometheus, options.metrics ?? 'local'));
 
   for (const [path, allow] of Object.entries(METHODS)) {
     app.all(path, (c) => {

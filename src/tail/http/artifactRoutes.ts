@@ -1,5 +1,6 @@
 // GET /artifacts/:sha256: segments by content, streamed from disk, and codec profiles. A hash never changes its bytes, so
 // caches may keep them for ever, and an interrupted download goes on with Range. Only hashes that a loaded manifest names exist here.
+import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { Hono } from 'hono';
@@ -53,14 +54,25 @@ export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
     if (isHead) return c.body(null, status, headers);
     const { source } = artifact;
     if (typeof source !== 'string') return c.body(source.slice(start, end + 1), status, headers);
-    return c.body(await openPart(source, start, end), status, headers);
+    return c.body(await openPart(artifact.fd, source, start, end), status, headers);
   });
 
   return routes;
 }
 
-/** Opened before the status is sent, so that a file that has vanished is an error and not a broken answer. */
-async function openPart(path: string, start: number, end: number): Promise<ReadableStream> {
-  const file = await open(path);
-  return Readable.toWeb(file.createReadStream({ start, end })) as ReadableStream;
+/**
+ * From the file that was checked, which is open, whatever lies at its path now. Else opened before the status is sent, so
+ * that a file that has vanished is an error and not a broken answer.
+ */
+async function openPart(
+  fd: number | undefined,
+  path: string,
+  start: number,
+  end: number,
+): Promise<ReadableStream> {
+  const part =
+    fd === undefined
+      ? (await open(path)).createReadStream({ start, end })
+      : createReadStream(path, { fd, start, end, autoClose: false });
+  return Readable.toWeb(part) as ReadableStream;
 }

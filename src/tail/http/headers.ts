@@ -12,7 +12,7 @@ const CONTENT_SECURITY_POLICY = [
   "img-src 'self' blob: data:",
   "media-src 'self' blob: mediastream:",
   // The page can be pointed at a tail of another origin, which must allow it by CORS.
-  "connect-src 'self' https: blob: data:",
+  "connect-src 'self' https: wss: blob: data:",
   "object-src 'none'",
   "base-uri 'none'",
   "form-action 'none'",

@@ -2,13 +2,16 @@
 // body is the business of infer/service.ts.
 import { Hono } from 'hono';
 import { IsthmusError } from '../../errors.ts';
-import { FRAME_TYPE } from '../../wire/layout.ts';
+import { FRAME_TYPE, MESSAGES_TYPE } from '../../wire/layout.ts';
 import type { TailContext, TailEnv, TailHandlerContext } from '../context.ts';
+import { answerMeta } from '../infer/answer.ts';
 import { pictureSpec } from '../infer/inputTensors.ts';
 import { frameReply, jsonReply } from '../infer/reply.ts';
-import { type Answered, answerFrame, answerPicture, refuseWhenStopping } from '../infer/service.ts';
+import { answerFrame, answerPicture, refuseWhenStopping } from '../infer/service.ts';
+import { firstAnswer } from './answerStream.ts';
+import { askedHeaders } from './askedHeaders.ts';
 import { replyError } from './errorReply.ts';
-import { findModel } from './modelRoutes.ts';
+import { findAny } from './modelRoutes.ts';
 import { readBody } from './readBody.ts';
 
 const PICTURE_TYPES = ['image/jpeg', 'image/png', 'image/webp'];
@@ -21,7 +24,7 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
     const type = mediaType(c.req.header('content-type'));
     const isFrame = type === FRAME_TYPE;
     if (isFrame && !wantsJson(c)) c.set('frameTag', NO_TAG);
-    const model = findModel(tail, c.req.param('name'));
+    const model = findAny(tail, c.req.param('name'));
     if (isFrame && !wantsJson(c)) c.set('frameTag', model.manifest.id.slice(0, 16));
     refuseWhenStopping(tail);
     if (!isFrame && !PICTURE_TYPES.includes(type)) {
@@ -31,24 +34,32 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
       );
       return replyError(c, error, tail.log, { status: 415 });
     }
+    const asked = askedHeaders(c);
     if (!isFrame) pictureSpec(model.manifest);
     const limit = isFrame ? tail.limits.frameBytes : tail.limits.pictureBytes;
     const body = await readBody(c.req.raw, limit, tail.bodies);
     const bytesIn = body.byteLength; // the body itself may move to a worker and be empty here afterwards
     c.set('bytesIn', bytesIn);
-    let answer: Answered | undefined;
-    const emit = (answered: Answered) => {
-      answer = answered;
-    };
-    const asked = { id: c.get('requestId'), signal: c.req.raw.signal, subject: '' };
-    try {
-      if (isFrame) await answerFrame(tail, body, model, asked, emit);
-      else await answerPicture(tail, body, model, asked, emit);
-    } finally {
-      tail.bodies.give(bytesIn);
-    }
-    const { manifest, cut, outputs, spent } = answer!;
-    return wantsJson(c) ? jsonReply(manifest, outputs, spent) : frameReply(manifest, cut, outputs, spent);
+    const several = (c.req.header('accept') ?? '').includes(MESSAGES_TYPE);
+    const { answer, all } = await firstAnswer(async (emit) => {
+      tail.inFlight++; // answers may follow when this handler has ended
+      try {
+        if (isFrame) await answerFrame(tail, body, model, { ...asked, several }, emit);
+        else await answerPicture(tail, body, model, asked, emit);
+      } finally {
+        tail.bodies.give(bytesIn);
+        tail.inFlight--;
+      }
+    });
+    if (all)
+      return new Response(all, { headers: { 'content-type': MESSAGES_TYPE, 'cache-control': 'no-store' } });
+    const { manifest, cut, outputs, spent } = answer;
+    const encoding = performance.now();
+    const reply = wantsJson(c)
+      ? jsonReply(manifest, outputs, spent)
+      : frameReply(manifest, cut, outputs, spent, answerMeta(answer));
+    tail.metrics.stage('encode', performance.now() - encoding);
+    return reply;
   });
 
   return routes;

@@ -1,8 +1,6 @@
-// From a request frame to the tensors the tail begins with. Everything the frame claims is compared with the manifest
-// before anything is decoded, so what a stranger can make us allocate is bounded by the model itself.
-import { decodeTensor } from '../../codec/cpu/decode.ts';
+// From a request frame to what the tail begins with. Everything the frame claims is compared with the manifest here, before
+// anything is decoded, so what a stranger can make us allocate is bounded by the model itself. Nothing is decoded here.
 import type { EncodedTensor } from '../../codec/params.ts';
-import type { CodecProfile } from '../../codec/profile.ts';
 import { IsthmusError } from '../../errors.ts';
 import {
   concreteShape,
@@ -12,30 +10,31 @@ import {
   type Preprocess,
   type TensorInfo,
 } from '../../model/manifest.ts';
-import type { Tensors } from '../../tensor.ts';
 import { type Frame, INPUT_CUT } from '../../wire/layout.ts';
+import type { EncodedTensors } from '../run/backend.ts';
 
-/** Decodes and preprocesses a picture; elsewhere, so that nothing blocks here. */
-export type PictureReader = (file: Uint8Array, spec: Preprocess, prepared: boolean) => Promise<Tensors>;
-
-type ProfileMap = ReadonlyMap<string, CodecProfile>;
-
-export interface TailInput {
-  /** The first segment to run. */
-  first: number;
-  tensors: Tensors;
+/** A picture instead of the model's input. */
+export interface PictureInput {
+  file: Uint8Array;
+  spec: Preprocess;
+  /** It has the size of the crop already. */
+  prepared: boolean;
 }
 
+export type TailInput =
+  | { first: 0; picture: PictureInput }
+  | {
+      /** The first segment to run. */
+      first: number;
+      /** Of the names, element types and shapes that the manifest says. */
+      tensors: EncodedTensors;
+      picture?: never;
+    };
+
 /**
- * @throws IsthmusError FRAME_INVALID (not a request), MODEL_MISMATCH, CUT_INVALID, INPUT_INVALID, and what decoding
- *   throws: FRAME_INVALID, CODEC_INVALID, IMAGE_INVALID, IMAGE_TOO_LARGE.
+ * @throws IsthmusError FRAME_INVALID (not a request), MODEL_MISMATCH, CUT_INVALID, INPUT_INVALID
  */
-export async function inputTensors(
-  frame: Frame,
-  manifest: Manifest,
-  readPicture: PictureReader,
-  profiles: ProfileMap = new Map(),
-): Promise<TailInput> {
+export function inputTensors(frame: Frame, manifest: Manifest): TailInput {
   if (frame.kind !== 'request') {
     throw new IsthmusError('FRAME_INVALID', `A tail answers request frames, this is a ${frame.kind} frame.`);
   }
@@ -48,15 +47,12 @@ export async function inputTensors(
   if (frame.cut === INPUT_CUT) {
     const picture = frame.tensors[0];
     if (picture?.family === 'image') {
-      return { first: 0, tensors: await pictureInput(frame.tensors, picture, manifest, readPicture) };
+      return { first: 0, picture: pictureInput(frame.tensors, picture, manifest) };
     }
-    return { first: 0, tensors: decodeAll(frame.tensors, manifest.inputs, 'the input', profiles) };
+    return { first: 0, tensors: checked(frame.tensors, manifest.inputs, 'the input') };
   }
   const cut = manifest.cuts[cutIndex(manifest, frame.cut)]!;
-  return {
-    first: frame.cut + 1,
-    tensors: decodeAll(frame.tensors, cut.tensors, `the cut '${cut.name}'`, profiles),
-  };
+  return { first: frame.cut + 1, tensors: checked(frame.tensors, cut.tensors, `the cut '${cut.name}'`) };
 }
 
 /** The manifest's recipe for pictures. @throws IsthmusError INPUT_INVALID for models that take none. */
@@ -68,12 +64,11 @@ export function pictureSpec({ name, inputs, preprocess }: Manifest): Preprocess 
   );
 }
 
-async function pictureInput(
+function pictureInput(
   all: readonly EncodedTensor[],
   { params, payload }: EncodedTensor,
   manifest: Manifest,
-  readPicture: PictureReader,
-): Promise<Tensors> {
+): PictureInput {
   const spec = pictureSpec(manifest);
   if (all.length !== 1)
     throw new IsthmusError('INPUT_INVALID', 'A picture travels alone. Send one tensor only.');
@@ -84,15 +79,14 @@ async function pictureInput(
       'The params of the picture are not those of FORMAT.md, "Family image".',
     );
   }
-  return readPicture(payload, spec, prepared === 1);
+  return { file: payload, spec, prepared: prepared === 1 };
 }
 
-function decodeAll(
+function checked(
   tensors: readonly EncodedTensor[],
   wanted: readonly TensorInfo[],
   where: string,
-  profiles: ProfileMap,
-): Tensors {
+): EncodedTensors {
   if (tensors.length !== wanted.length) {
     throw new IsthmusError(
       'INPUT_INVALID',
@@ -100,8 +94,7 @@ function decodeAll(
     );
   }
   for (const [i, info] of wanted.entries()) checkTensor(tensors[i]!, info, where);
-  const options = { profiles: (name: string) => profiles.get(name) };
-  return Object.fromEntries(wanted.map(({ name }, i) => [name, decodeTensor(tensors[i]!, options)]));
+  return Object.fromEntries(wanted.map(({ name }, i) => [name, tensors[i]!]));
 }
 
 function checkTensor({ family, dtype, shape }: EncodedTensor, info: TensorInfo, where: string): void {

@@ -5,7 +5,7 @@ import { IsthmusError } from '../../errors.ts';
 import { type Manifest, modelTag } from '../../model/manifest.ts';
 import { fromHalf, topLabels } from '../../model/topLabels.ts';
 import { type Tensor, type Tensors, tensorBytes } from '../../tensor.ts';
-import { FRAME_TYPE } from '../../wire/layout.ts';
+import { FRAME_TYPE, type FrameMeta } from '../../wire/layout.ts';
 import { writeFrame } from '../../wire/writeFrame.ts';
 
 /** Milliseconds on this server: reading and decoding, waiting for a thread, running, preparing the answer. */
@@ -25,12 +25,19 @@ export function replyFrame(
   cut: number,
   outputs: Tensors,
   spent: Omit<TailTimings, 'encode'>,
+  meta: FrameMeta = {},
 ): Uint8Array<ArrayBuffer> {
   const started = performance.now();
   const tensors = manifest.outputs.map(({ name, dtype }) => raw(outputs, name, dtype));
   // The frame cannot hold the time of its own writing; Server-Timing, where it is sent beside it, does.
   const timings = rounded({ ...spent, encode: performance.now() - started });
-  return writeFrame({ kind: 'reply', modelTag: modelTag(manifest), cut, meta: { timings }, tensors });
+  return writeFrame({
+    kind: 'reply',
+    modelTag: modelTag(manifest),
+    cut,
+    meta: { ...meta, timings },
+    tensors,
+  });
 }
 
 /** The same as an HTTP answer. @throws as {@link replyFrame} */
@@ -39,9 +46,10 @@ export function frameReply(
   cut: number,
   outputs: Tensors,
   spent: Omit<TailTimings, 'encode'>,
+  meta: FrameMeta = {},
 ): Response {
   const started = performance.now();
-  const frame = replyFrame(manifest, cut, outputs, spent);
+  const frame = replyFrame(manifest, cut, outputs, spent, meta);
   return new Response(frame, {
     headers: {
       'content-type': FRAME_TYPE,

@@ -1,7 +1,7 @@
 // The socket itself: which connections a stop may cut at once.
 import { expect, test } from 'vitest';
 import { rawExchange } from '../testClient.fixture.ts';
-import { listen, stopListening } from './listen.ts';
+import { listen } from './listen.ts';
 
 test('a connection that asked before it sent (Expect) is in use and not cut by a stop', async () => {
   let answer = (_: Response) => {};
@@ -18,7 +18,7 @@ test('a connection that asked before it sent (Expect) is in use and not cut by a
   const head = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n';
   const exchange = rawExchange(listening.port, [`${head}Connection: close\r\n\r\n`, 'hi'], { ms: 5000 });
   await new Promise((resolve) => setTimeout(resolve, 100));
-  const stopped = stopListening(listening, 5000);
+  const stopped = listening.stop(5000);
   answer(new Response('well'));
   expect(await exchange).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK.*well/s);
   await stopped;

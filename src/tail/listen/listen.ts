@@ -1,81 +1,163 @@
-// Puts the application on a port with node:http: time limits against slow clients, early refusal of oversized bodies,
-// and a stop that lets running requests end. It knows no routes.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+// One TCP port for everything: HTTP/1.1 and WebSocket, and with a certificate TLS with HTTP/2 by ALPN, told apart from
+// plain HTTP by the first byte. Also the stop that lets running requests end. It knows no routes.
+import type { Server as HttpServer, IncomingMessage } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
 import { IsthmusError } from '../../errors.ts';
+import type { TlsOptions } from './certificate.ts';
+import {
+  type Handlers,
+  type HttpLimits,
+  plainServer,
+  type SecureServer,
+  secureServer,
+} from './httpServers.ts';
+import { redirectToTls, sortByFirstByte } from './sortConnections.ts';
 
-export interface ListenOptions {
+export interface ListenOptions extends HttpLimits {
   port: number;
   host: string;
-  /** Larger bodies are refused before a client that asks (`Expect: 100-continue`, as curl does) sends them. */
-  largestBody: number;
-  /** A client has this long for its headers, and for headers and body together. */
-  headersTimeoutMs: number;
-  requestTimeoutMs: number;
+  /** With it the port speaks TLS; plain HTTP is served to this machine and redirected for others. */
+  tls?: TlsOptions | undefined;
+  /** Takes requests that want to become a WebSocket; without it they are refused. */
+  upgrade?: Handlers['upgrade'] | undefined;
 }
 
 export interface Listening {
-  server: Server;
-  /** Connections that have not sent a request yet; Node does not count them as idle, but a stop must not wait for them. */
-  unused: ReadonlySet<Socket>;
   /** The real one, also when 0 was asked for. */
   port: number;
+  /** The address that the host has become; a name may have several. */
+  address: string;
   url: string;
+  /** New connections get this certificate; those that are open keep theirs. */
+  renew(tls: TlsOptions): void;
+  /** Resolves when the last connection is gone; those that live longer than `graceMs` are cut. */
+  stop(graceMs: number): Promise<void>;
 }
 
 type Fetch = Parameters<typeof getRequestListener>[0];
 
 /** @throws IsthmusError OPTION_INVALID when the port or the host cannot be used. */
 export async function listen(fetch: Fetch, options: ListenOptions): Promise<Listening> {
-  const badRequest = () => {
-    const error = new IsthmusError('REQUEST_INVALID', 'The request line or the Host header is malformed.');
-    return Response.json({ error: error.toJSON() }, { status: 400 });
-  };
-  // Only requests that cannot even become a Request end in the error handler; the app answers its own errors.
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false, errorHandler: badRequest });
-  const server = createServer(
-    {
-      headersTimeout: options.headersTimeoutMs,
-      requestTimeout: options.requestTimeoutMs,
-      // Above the idle time of common load balancers (60 s), so that they close first and never meet a dead connection.
-      keepAliveTimeout: 65_000,
-      connectionsCheckingInterval: Math.min(2000, options.headersTimeoutMs),
+  const connections = new Connections();
+  const listener = requestListener(fetch);
+  const handlers: Handlers = {
+    listener: (request, response) => {
+      if (request.httpVersionMajor < 2) connections.used(request.socket as Socket);
+      return listener(request, response);
     },
-    listener,
-  );
-  const unused = new Set<Socket>();
-  server.on('connection', (socket) => {
-    unused.add(socket);
-    socket.once('close', () => unused.delete(socket));
-  });
-  server.on('request', ({ socket }) => unused.delete(socket));
-  // A client that stops reading its answer holds a socket and an open file; nothing else would ever end it.
-  server.setTimeout(300_000);
-  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-    unused.delete(request.socket); // 'request' is not emitted for these
-    if (Number(request.headers['content-length'] ?? 0) <= options.largestBody) response.writeContinue();
-    void listener(request, response);
-  });
+    upgrade(request, socket, head) {
+      connections.used(request.socket);
+      if (options.upgrade) options.upgrade(request, socket, head);
+      else socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    },
+  };
+  const plain = plainServer(handlers, options);
+  const secure = options.tls && secureServer(options.tls, handlers, options);
+  const front = secure ? frontServer(plain, secure, options, connections) : plain;
+  // With a certificate the front has accepted it already.
+  plain.on('connection', (socket) => (secure ? connections.arrived(socket) : connections.accepted(socket)));
+  secure?.server.on('secureConnection', (socket: TLSSocket) => connections.arrived(socket));
+
   await new Promise<void>((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException) => reject(cannotListen(cause, options));
-    server.once('error', fail);
+    front.once('error', fail);
     try {
-      server.listen(options.port, options.host, resolve);
+      front.listen(options.port, options.host, resolve);
     } catch (thrown) {
       fail(thrown as NodeJS.ErrnoException); // a port that is no port throws at once
     }
   });
-  const { port } = server.address() as AddressInfo;
-  return { server, unused, port, url: `http://${urlHost(options.host)}:${port}` };
+  const { port, address } = front.address() as AddressInfo;
+  return {
+    port,
+    address,
+    url: `${secure ? 'https' : 'http'}://${urlHost(options.host)}:${port}`,
+    renew: (tls) => secure?.server.setSecureContext({ ...tls, minVersion: 'TLSv1.2' }),
+    stop: (graceMs) => stop({ front, plain, secure, connections }, graceMs),
+  };
 }
 
-/** Resolves when the last connection is gone; those that live longer than `graceMs` are cut. */
-export async function stopListening({ server, unused }: Listening, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  for (const socket of unused) socket.destroy();
-  server.closeIdleConnections();
-  const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+function requestListener(fetch: Fetch): Handlers['listener'] {
+  const badRequest = () => {
+    const error = new IsthmusError('REQUEST_INVALID', 'The request line or the Host header is malformed.');
+    return Response.json({ error: error.toJSON() }, { status: 400 });
+  };
+  // HTTP/2 has no header `connection`; Node would warn about it once and drop it.
+  const clean: Fetch = async (request, env) => {
+    const response = await fetch(request, env);
+    const { httpVersionMajor } = env.incoming as IncomingMessage | Http2ServerRequest;
+    if (httpVersionMajor >= 2 && response instanceof Response) response.headers.delete('connection');
+    return response;
+  };
+  // Only requests that cannot even become a Request end in the error handler; the app answers its own errors.
+  return getRequestListener(clean, { overrideGlobalObjects: false, errorHandler: badRequest });
+}
+
+/** A port that hands each connection to one of the protocol servers, none of which listens itself. */
+function frontServer(
+  plain: HttpServer,
+  secure: SecureServer,
+  { headersTimeoutMs }: HttpLimits,
+  connections: Connections,
+): Server {
+  const redirect = redirectToTls(headersTimeoutMs);
+  // Node starts its watch over slow headers when a server begins to listen.
+  for (const server of [plain, secure.server, redirect]) server.emit('listening');
+  const sort = sortByFirstByte({ plain, redirect, secure: secure.server, firstByteMs: headersTimeoutMs });
+  return createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    connections.accepted(socket);
+    sort(socket, () => connections.used(socket));
+  }).on('close', () => {
+    for (const server of [plain, secure.server, redirect]) server.close();
+  });
+}
+
+/** Which connections have not asked for anything yet: Node does not call them idle, but a stop must not wait for them. */
+class Connections {
+  readonly unused = new Set<Socket>();
+  readonly all = new Set<Socket>();
+
+  accepted(socket: Socket): void {
+    this.all.add(socket);
+    this.unused.add(socket); // until its first byte; a server that gets it has it here again
+    socket.once('close', () => {
+      this.all.delete(socket);
+      this.unused.delete(socket);
+    });
+  }
+
+  arrived(socket: Socket): void {
+    if ((socket as TLSSocket).alpnProtocol === 'h2') return; // its session is tracked
+    this.unused.add(socket);
+    socket.once('close', () => this.unused.delete(socket));
+  }
+
+  used(socket: Socket): void {
+    this.unused.delete(socket);
+  }
+}
+
+interface Parts {
+  front: Server;
+  plain: HttpServer;
+  secure: SecureServer | undefined;
+  connections: Connections;
+}
+
+async function stop({ front, plain, secure, connections }: Parts, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => front.close(() => resolve()));
+  for (const socket of connections.unused) socket.destroy();
+  plain.closeIdleConnections();
+  (secure?.server as HttpServer | undefined)?.closeIdleConnections(); // it has this method; its type does not say so
+  for (const session of secure?.sessions ?? []) session.close(); // GOAWAY; its open streams end first
+  const timer = setTimeout(() => {
+    plain.closeAllConnections();
+    for (const session of secure?.sessions ?? []) session.destroy();
+    for (const socket of connections.all) socket.destroy();
+  }, graceMs);
   await closed;
   clearTimeout(timer);
 }

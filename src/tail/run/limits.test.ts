@@ -9,11 +9,14 @@ import { createApp } from '../http/app.ts';
 import { replyError } from '../http/errorReply.ts';
 import { findModel } from '../http/modelRoutes.ts';
 import { ByteBudget } from '../http/readBody.ts';
-import { loadRegistry } from '../models/registry.ts';
+import { createFeatureCache } from '../infer/featureCache.ts';
+import { Links } from '../link/links.ts';
+import { loadRegistry } from '../models/modelStore.ts';
 import { openGate } from '../operate/gate.ts';
 import { noMetrics } from '../operate/metrics.ts';
 import { rawTensor, testModels, tinyFrame } from '../testModels.fixture.ts';
 import type { TailBackend } from './backend.ts';
+import { createThreads } from './threads.ts';
 
 const refusal = async (response: Response) =>
   readFrame(new Uint8Array(await response.arrayBuffer())).meta.error!;
@@ -34,7 +37,7 @@ test('small frames that unpack to much are counted while they wait, and refused 
     },
     close: () => Promise.resolve(),
   };
-  const threads = { size: 1, run: () => Promise.reject(new Error('no pictures here')), close: backend.close };
+  const threads = createThreads({ threads: 1 });
   const limits = { frameBytes: 1 << 20, pictureBytes: 1, picturePixels: 1 };
   const log = { info() {}, warn() {}, error() {} };
   const app = createApp({
@@ -43,11 +46,13 @@ test('small frames that unpack to much are counted while they wait, and refused 
     threads,
     limits,
     bodies,
+    features: createFeatureCache(),
     log,
     gate: openGate,
     metrics: noMetrics,
     stopping: false,
     inFlight: 0,
+    links: new Links(),
   });
   const constant = {
     ...rawTensor([1, 4, 8, 8], new Float32Array(0)),

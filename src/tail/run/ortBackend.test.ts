@@ -6,11 +6,13 @@ import { Worker } from 'node:worker_threads';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Tensors } from '../../tensor.ts';
-import { loadRegistry, type Registry } from '../models/registry.ts';
+import { loadRegistry } from '../models/modelStore.ts';
+import type { Registry } from '../models/registry.ts';
 import { addTiny, testModels, wave } from '../testModels.fixture.ts';
 import type { TailBackend } from './backend.ts';
 import { createOrtBackend } from './ortBackend.ts';
-import { createThreads, type ThreadsOptions } from './threads.ts';
+import { createThreads } from './threads.ts';
+import type { ThreadsOptions } from './threadsOptions.ts';
 
 let dir: string;
 let registry: Registry;

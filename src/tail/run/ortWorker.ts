@@ -1,19 +1,20 @@
-// One worker thread of the pool: onnxruntime-node and resampling block their thread while they run, so they run here
-// and not on the event loop that answers requests. One job at a time; it knows nothing of HTTP or frames.
+// One worker thread of the pool: decoding, onnxruntime-node and resampling block their thread while they run, so they run
+// here and not on the event loop that answers requests. One piece of work at a time; it knows nothing of HTTP or frames.
 import { isMarkedAsUntransferable, parentPort, type Transferable, workerData } from 'node:worker_threads';
-import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { IsthmusError } from '../../errors.ts';
-import { readableHalves } from '../../model/node/readableHalves.ts';
-import type { DType, Tensor, TensorData, Tensors } from '../../tensor.ts';
+import { InferenceSession } from 'onnxruntime-node';
+import type { CodecProfile } from '../../codec/profile.ts';
 import { pictureToTensor } from './picture.ts';
+import { decodeTensors, failed, runItems } from './runItems.ts';
 import { SessionCache } from './sessionCache.ts';
 import type {
-  JobMessage,
-  PictureJob,
-  RunJob,
+  DecodeWork,
+  ItemReply,
+  PictureWork,
+  RunWork,
   StopMessage,
   ThreadReply,
   ThreadSettings,
+  WorkMessage,
 } from './threadMessages.ts';
 
 const { intraOpThreads, sessionBytes } = workerData as ThreadSettings;
@@ -27,73 +28,53 @@ const sessions = new SessionCache(sessionBytes, (model) =>
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   }),
 );
+const profiles = new Map<string, CodecProfile>();
+const profile = (name: string) => profiles.get(name);
 
-async function run(job: RunJob, cancelled: Int32Array): Promise<ThreadReply> {
-  let loading = 0;
-  let working = 0;
-  // Outputs of every segment stay at hand by name: a tensor may cross several cuts before it is read.
-  const values = new Map(Object.entries(job.tensors).map(([name, t]) => [name, toOrt(t)]));
-  for (const segment of job.segments) {
-    if (Atomics.load(cancelled, 0) !== 0) return { cancelled: true };
-    const begun = performance.now();
-    const session = await sessions.get(segment);
-    const loaded = performance.now();
-    const feeds = Object.fromEntries(
-      session.inputNames.map((name) => [name, readableHalves(need(values, name))]),
-    );
-    for (const [name, value] of Object.entries(await session.run(feeds))) {
-      values.set(name, value as OrtTensor);
-    }
-    loading += loaded - begun;
-    working += performance.now() - loaded;
-  }
-  const outputs = Object.fromEntries(job.outputs.map((name) => [name, fromOrt(need(values, name))]));
-  return { outputs, loading, working };
+async function run(work: RunWork, cancelled: Int32Array): Promise<ThreadReply> {
+  const reply = await runItems(work, { session: (segment) => sessions.get(segment), profile, cancelled });
+  return { ...reply, sessions: sessions.held() };
 }
 
-async function picture({ file, spec, maxPixels, prepared }: PictureJob): Promise<ThreadReply> {
+async function picture({ file, spec, maxPixels, prepared }: PictureWork): Promise<ThreadReply> {
   const begun = performance.now();
   const tensor = await pictureToTensor(file, spec, maxPixels, prepared);
-  return { outputs: { [spec.input]: tensor }, loading: 0, working: performance.now() - begun };
+  const working = performance.now() - begun;
+  return { items: [{ outputs: { [spec.input]: tensor } }], loading: 0, decoding: 0, working };
 }
 
-function need(values: Map<string, OrtTensor>, name: string): OrtTensor {
-  const value = values.get(name);
-  if (!value) throw new Error(`no segment computes '${name}'`);
-  return value;
-}
-
-function toOrt({ dtype, data, shape }: Tensor): OrtTensor {
-  return new OrtTensor(dtype as 'float32', data as Float32Array, [...shape]);
-}
-
-/** float16 comes as Float16Array where the platform has one; we keep bit patterns. */
-function fromOrt({ type, dims, data }: OrtTensor): Tensor {
-  const typed = data as TensorData;
-  const bits = type === 'float16' ? new Uint16Array(typed.buffer, typed.byteOffset, typed.length) : typed;
-  return { dtype: type as DType, shape: [...dims], data: bits };
+function decode({ tensors }: DecodeWork): ThreadReply {
+  const begun = performance.now();
+  const items = [{ outputs: decodeTensors(tensors, profile) }];
+  return { items, loading: 0, decoding: performance.now() - begun, working: 0 };
 }
 
 /** Memory that onnxruntime owns itself cannot change threads; those tensors are copied by postMessage. */
-function movable(outputs: Tensors): Transferable[] {
-  const buffers = new Set(Object.values(outputs).map((t) => t.data.buffer));
+function movable(items: readonly ItemReply[]): Transferable[] {
+  const outputs = items.flatMap((item) => ('outputs' in item ? Object.values(item.outputs) : []));
+  const buffers = new Set(outputs.map((t) => t.data.buffer));
   return [...buffers].filter(
     (b): b is ArrayBuffer => b instanceof ArrayBuffer && !isMarkedAsUntransferable(b),
   );
 }
 
-parentPort?.on('message', async (message: JobMessage | StopMessage) => {
-  if ('stop' in message) {
-    parentPort?.close();
-    return;
-  }
-  const { job, cancelled } = message;
+async function answer({ work, cancelled, profiles: given, forget }: WorkMessage): Promise<void> {
+  if (forget) profiles.clear();
+  for (const profile of given) profiles.set(profile.name, profile);
   let reply: ThreadReply;
   try {
-    reply = job.kind === 'picture' ? await picture(job) : await run(job, cancelled);
+    if (work.kind === 'run') reply = await run(work, cancelled);
+    else reply = work.kind === 'picture' ? await picture(work) : decode(work);
   } catch (thrown) {
-    const error = IsthmusError.from(thrown, 'INFERENCE_FAILED', 'onnxruntime could not run the tail.');
-    reply = { error: error.toJSON() };
+    const error = failed(thrown, 'INFERENCE_FAILED', 'onnxruntime could not run the tail.');
+    const items = Array.from(cancelled, () => error);
+    reply = { items, loading: 0, decoding: 0, working: 0 };
   }
-  parentPort?.postMessage(reply, 'outputs' in reply ? movable(reply.outputs) : []);
+  parentPort?.postMessage(reply, movable(reply.items));
+}
+
+// The next work may be here already; it begins when the last has ended, and replies keep the order of the questions.
+let last = Promise.resolve();
+parentPort?.on('message', (message: WorkMessage | StopMessage) => {
+  last = last.then(() => ('stop' in message ? parentPort?.close() : answer(message)));
 });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { InferenceSession } from 'onnxruntime-node';
 import { beforeAll, expect, test } from 'vitest';
-import { loadRegistry } from '../models/registry.ts';
+import { loadRegistry } from '../models/modelStore.ts';
 import { testModels } from '../testModels.fixture.ts';
 import { SessionCache } from './sessionCache.ts';
 import type { SegmentFile } from './threadMessages.ts';
@@ -52,7 +52,7 @@ test('a file that has gone is refused without naming the folders of this machine
   const gone = cache.get({ ...a, path: `${a.path}.gone` });
   await expect(gone).rejects.toMatchObject({
     code: 'INFERENCE_FAILED',
-    message: expect.stringMatching(/^[^/\\]*restart it\.$/),
+    message: expect.stringMatching(/^[^/\\]*restart the tail\.$/),
   });
 });
 

@@ -1,9 +1,7 @@
 // Sessions of one worker thread: made when a segment is first needed, the least recently used released when the files
 // behind them pass a bound. Segments are cached one by one because the chains behind different cuts share them.
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { InferenceSession } from 'onnxruntime-node';
-import { IsthmusError } from '../../errors.ts';
+import { segmentContent } from './segmentContent.ts';
 import type { SegmentFile } from './threadMessages.ts';
 
 export type CreateSession = (model: Uint8Array) => Promise<InferenceSession>;
@@ -24,11 +22,17 @@ export class SessionCache {
     return this.#entries.size;
   }
 
+  /** sha256 of the segments that are loaded. */
+  held(): string[] {
+    return [...this.#entries.keys()];
+  }
+
   /**
    * @throws IsthmusError INFERENCE_FAILED when the file has gone or changed since it was checked at start: answers of
    *   a model that is not the one clients agreed on would look right and be wrong.
    */
-  async get({ path, sha256, bytes }: SegmentFile): Promise<InferenceSession> {
+  async get(file: SegmentFile): Promise<InferenceSession> {
+    const { sha256, bytes } = file;
     const known = this.#entries.get(sha256);
     if (known) {
       this.#entries.delete(sha256);
@@ -36,11 +40,7 @@ export class SessionCache {
       return known.session;
     }
     await this.#makeRoom(bytes);
-    const model = await readFile(path).catch((cause: unknown) => {
-      throw changed('cannot be read any more', cause); // in words of ours: Node's message tells strangers our folders
-    });
-    if (createHash('sha256').update(model).digest('hex') !== sha256) throw changed('has changed');
-    const session = await this.#create(model);
+    const session = await this.#create(await segmentContent(file));
     this.#entries.set(sha256, { session, bytes });
     this.#bytes += bytes;
     return session;
@@ -55,12 +55,4 @@ export class SessionCache {
       await old.session.release();
     }
   }
-}
-
-function changed(how: string, cause?: unknown): IsthmusError {
-  return new IsthmusError(
-    'INFERENCE_FAILED',
-    `A segment's file ${how} since the tail started. Its operator must restart it.`,
-    { cause },
-  );
 }

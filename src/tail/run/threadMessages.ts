@@ -1,7 +1,10 @@
-// What the pool and its worker threads say to each other. One job at a time per worker, so there are no job ids.
+// What the pool and its worker threads say to each other. A worker does one piece of work after the other and answers in
+// order, so there are no ids.
+import type { EncodedTensor } from '../../codec/params.ts';
+import type { CodecProfile } from '../../codec/profile.ts';
 import type { ErrorJSON } from '../../errors.ts';
 import type { Preprocess } from '../../model/manifest.ts';
-import type { Tensors } from '../../tensor.ts';
+import type { Tensor, Tensors } from '../../tensor.ts';
 
 export interface ThreadSettings {
   intraOpThreads: number;
@@ -11,21 +14,38 @@ export interface ThreadSettings {
 
 export interface SegmentFile {
   path: string;
+  /** The file, open, where the model's files are kept so. */
+  fd?: number | undefined;
   sha256: string;
   bytes: number;
 }
 
-/** Run segments one after the other. */
-export interface RunJob {
+/** By name: tensors as they are, or as they came on the wire; the worker decodes those. */
+export type JobTensors = Record<string, Tensor | EncodedTensor>;
+
+/** One request's part of a run. */
+export interface RunItem {
+  tensors: JobTensors;
+  /** Milliseconds since the epoch. */
+  deadline: number | undefined;
+}
+
+/** Run segments one after the other, for all items together. */
+export interface RunWork {
   kind: 'run';
-  segments: SegmentFile[];
-  tensors: Tensors;
-  /** Names of the model's outputs. */
-  outputs: string[];
+  segments: readonly SegmentFile[];
+  /** Names of the tensors that are wanted. */
+  outputs: readonly string[];
+  items: RunItem[];
+  /**
+   * Nobody knows yet whether these segments give the same for items together as for each alone: find out, and answer
+   * from runs of each alone.
+   */
+  probe: boolean;
 }
 
 /** Turn an encoded picture into the model's input. */
-export interface PictureJob {
+export interface PictureWork {
   kind: 'picture';
   file: Uint8Array;
   spec: Preprocess;
@@ -34,19 +54,38 @@ export interface PictureJob {
   prepared: boolean;
 }
 
-export interface JobMessage {
-  job: RunJob | PictureJob;
-  /** One int32 in shared memory; anything but 0 means that nobody waits any more. Looked at between segments. */
-  cancelled: Int32Array<SharedArrayBuffer>;
+/** Decode, for a backend that runs elsewhere. */
+export interface DecodeWork {
+  kind: 'decode';
+  tensors: Record<string, EncodedTensor>;
 }
 
-/** Milliseconds: `loading` for sessions that were not there yet, `working` for the job itself. */
-export type ThreadReply =
-  | { outputs: Tensors; loading: number; working: number }
-  | { cancelled: true }
-  | { error: ErrorJSON };
+export interface WorkMessage {
+  work: RunWork | PictureWork | DecodeWork;
+  /** One int32 per item in shared memory; anything but 0 means that nobody waits any more. Looked at between segments. */
+  cancelled: Int32Array<SharedArrayBuffer>;
+  /** Those that encoded tensors name and this worker has not been given yet. */
+  profiles: CodecProfile[];
+  /** Forget the profiles given before. */
+  forget: boolean;
+}
 
-/** The thread ends once what it does now is done. */
+export type ItemReply = { outputs: Tensors } | { cancelled: true } | { error: ErrorJSON };
+
+/** Milliseconds: `loading` for sessions that were not there yet, then `decoding` and `working`. */
+export interface ThreadReply {
+  /** One for each item, in order. */
+  items: ItemReply[];
+  loading: number;
+  decoding: number;
+  working: number;
+  /** Answer to `probe`; undefined when it could not be told from these items. */
+  together?: boolean | undefined;
+  /** sha256 of the segments whose sessions this worker has now. */
+  sessions?: string[];
+}
+
+/** The thread ends once what it was given is done. */
 export interface StopMessage {
   stop: true;
 }

@@ -1,232 +1,238 @@
 // The pool: a bounded queue in front of a few worker threads (ortWorker.ts) for everything that would block the event
-// loop. Data moves to a worker and back without copies; a worker that dies fails its own job only and is replaced when
-// the next one needs it.
-import { availableParallelism } from 'node:os';
-import { isMarkedAsUntransferable, Worker } from 'node:worker_threads';
-import { abortError } from '../../abort.ts';
-import { IsthmusError } from '../../errors.ts';
-import type { Tensors } from '../../tensor.ts';
+// loop. Requests for the same segments run together where that pays; a worker that dies fails its own work only and is
+// replaced when the next one needs it.
+import type { Worker } from 'node:worker_threads';
 import type { InferOptions } from './backend.ts';
-import type {
-  JobMessage,
-  PictureJob,
-  RunJob,
-  StopMessage,
-  ThreadReply,
-  ThreadSettings,
-} from './threadMessages.ts';
-
-export interface ThreadsOptions {
-  /** Threads in all; default: the cores of this machine. Two workers (one for one thread) share them. */
-  threads?: number;
-  /** Jobs that may wait; more are refused with OVERLOADED. Default 64. */
-  maxQueue?: number;
-  /** Bytes of segment files whose sessions are kept, over all workers. Default 2 GiB. */
-  sessionBytes?: number;
-  /** Starts a worker thread; default: the file beside this one. */
-  startWorker?: (settings: ThreadSettings) => Worker;
-}
-
-interface JobResult {
-  outputs: Tensors;
-  /** Milliseconds of waiting for a thread and, the first time, for its sessions; and of the work itself. */
-  queue: number;
-  working: number;
-}
+import { BatchSizers } from './batchSizer.ts';
+import { movable } from './cargo.ts';
+import { JobQueue, type Queued } from './jobQueue.ts';
+import { type Job, type JobResult, type Outcome, outcome, tensorsOf, workOf } from './jobs.ts';
+import { aborted, closedError, crashedError, expiredError, overloadedError } from './poolErrors.ts';
+import { Slot } from './slot.ts';
+import { rowsOf } from './stack.ts';
+import type { WorkMessage } from './threadMessages.ts';
+import { layOut, type ThreadsOptions } from './threadsOptions.ts';
+import { attend, retire } from './workerThread.ts';
 
 export interface Threads {
   /** Worker threads at most. */
   readonly size: number;
+  /** Jobs that wait. */
+  readonly waiting: number;
   /**
    * The job's buffers are moved away: do not read them afterwards.
    * @throws IsthmusError OVERLOADED, DEADLINE_EXCEEDED, CLOSED, INFERENCE_FAILED, or the job's own; AbortError
    */
-  run(job: RunJob | PictureJob, options: InferOptions): Promise<JobResult>;
+  run(job: Job, options: InferOptions): Promise<JobResult>;
+  /** To be asked before anything is read of a request. @throws IsthmusError OVERLOADED when the queue is full */
+  refuseWhenFull(): void;
   close(): Promise<void>;
 }
 
-interface Waiting {
-  message: JobMessage;
-  since: number;
+interface Waiting extends Queued {
+  job: Job;
+  /** The only worker that may do it. */
+  thread: number | undefined;
   deadline: number | undefined;
-  settle(outcome: JobResult | { thrown: unknown }): void;
+  /** Until when it waits for a partner, in milliseconds of performance.now(). */
+  heldUntil?: number;
+  /** Tells its thread that nobody waits any more. */
+  cancel?: () => void;
+  settle(outcome: Outcome): void;
 }
 
-interface Slot {
-  worker?: Worker | undefined;
-  job?: Waiting | undefined;
-  waited: number;
-}
-
-/** Longer than any single segment should take. */
-const STUCK_MS = 10_000;
-
-/** The worker's file: TypeScript beside the source, JavaScript beside the bundle. */
-function startThread(settings: ThreadSettings): Worker {
-  const file = import.meta.url.endsWith('.ts') ? './ortWorker.ts' : './tailWorker.js';
-  return new Worker(new URL(file, import.meta.url), {
-    workerData: settings,
-    name: 'isthmus-tail',
-    execArgv: [],
-  });
-}
+const DEFAULT_URGENCY = 3;
+const TIME_WEIGHT = 0.1;
+const LEAST_PRESSURE = 8;
+/** Bytes of segments that take a thread out of service for longer than a few requests. */
+const LONG_LOAD = 16 * 1024 * 1024;
+/** Longest delay a timer takes. */
+const FOREVER_MS = 2 ** 31 - 1;
 
 /** @example const threads = createThreads({ threads: 4 }); */
 export function createThreads(options: ThreadsOptions = {}): Threads {
-  const { threads = availableParallelism(), maxQueue = 64, sessionBytes = 2 ** 31 } = options;
-  const { startWorker = startThread } = options;
-  const workers = Math.min(2, Math.max(1, threads));
-  const settings: ThreadSettings = {
-    intraOpThreads: Math.max(1, Math.floor(threads / workers)),
-    sessionBytes: Math.floor(sessionBytes / workers),
-  };
-  const slots: Slot[] = Array.from({ length: workers }, () => ({ waited: 0 }));
-  const queue: Waiting[] = [];
+  const { workers, settings, maxQueue, maxBatch, maxBatchWaitMs, startWorker, onBatch } = layOut(options);
+  const slots = Array.from({ length: workers }, (_, index) => new Slot<Waiting>(index));
+  const queue = new JobQueue<Waiting>(maxQueue);
+  const pressed = Math.max(LEAST_PRESSURE, maxQueue / 2);
+  const sizers = new BatchSizers(maxBatch);
   let closed = false;
+  /** Milliseconds of a thread that a job takes, a moving average. */
+  let perJob = 0;
 
+  /** Gives work to every thread that is free, as long as there is some that suits it. */
   function dispatch(): void {
-    for (const slot of slots) {
-      if (slot.job) continue;
-      let job = queue.shift();
-      while (job?.deadline !== undefined && job.deadline <= Date.now()) {
-        job.settle({ thrown: deadlineError() });
-        job = queue.shift();
+    for (let given = true; given && queue.length > 0; ) {
+      given = false;
+      for (const slot of slots) {
+        const first = slot.busy ? undefined : queue.find((e) => suits(e, slot) && !expectsPartner(e));
+        if (!first) continue;
+        start(slot, first);
+        given = true;
       }
-      if (!job) return;
-      slot.job = job;
-      slot.waited = performance.now() - job.since;
-      slot.worker ??= employ(slot);
-      slot.worker.postMessage(job.message, movable(job.message.job));
+    }
+    if (queue.length >= pressed) ahead();
+  }
+
+  /**
+   * Under pressure every thread has its next work at hand: the event loop, busy with what comes, may be late with it by as
+   * much as a whole run takes. Not before, since what a thread has been given nobody urgent can overtake.
+   */
+  function ahead(): void {
+    for (const slot of slots.filter((s) => s.takesNext)) {
+      const next = queue.find((e) => e.thread === undefined && e.job.kind === 'run' && !missing(e, slot));
+      if (next) start(slot, next);
     }
   }
 
-  function employ(slot: Slot): Worker {
+  const missing = ({ job }: Waiting, slot: Slot<Waiting>) =>
+    job.kind === 'run' ? slot.missing(job.segments) : 0;
+
+  /**
+   * A thread that has the sessions goes first; and one thread stays free of long loading, so that a large model that is
+   * asked for the first time does not stop all others.
+   */
+  function suits(entry: Waiting, slot: Slot<Waiting>): boolean {
+    if (entry.thread !== undefined) return entry.thread === slot.index;
+    const bytes = missing(entry, slot);
+    if (bytes === 0) return true;
+    if (slots.some((other) => !other.busy && missing(entry, other) === 0)) return false;
+    const long = slots.filter((other) => other.loading >= LONG_LOAD);
+    return bytes < LONG_LOAD || long.length < Math.max(1, workers - 1);
+  }
+
+  function expectsPartner(entry: Waiting): boolean {
+    if (entry.together === undefined) return false;
+    const now = performance.now();
+    const sizer = sizers.of(entry.together);
+    const rows = queue.rows(entry.together);
+    if (entry.heldUntil === undefined) {
+      const wait = sizer.wait(rows, maxBatchWaitMs);
+      entry.heldUntil = now + wait;
+      if (wait > 0) setTimeout(dispatch, Math.ceil(wait));
+    }
+    return entry.heldUntil > now && rows < sizer.limit;
+  }
+
+  function start(slot: Slot<Waiting>, first: Waiting): void {
+    const { job } = first;
+    const sizer = first.together === undefined ? undefined : sizers.of(first.together);
+    const entries = queue.takeWith(first, sizer?.limit ?? 1);
+    const cancelled = new Int32Array(new SharedArrayBuffer(4 * entries.length));
+    for (const [i, entry] of entries.entries()) entry.cancel = () => void Atomics.store(cancelled, i, 1);
+    const items = entries.map((e) => ({ tensors: tensorsOf(e.job), deadline: e.deadline }));
+    const loads = missing(first, slot);
+    const probe = maxBatch > 1 && sizer !== undefined && sizer.together === undefined;
+    const known = job.kind === 'picture' ? undefined : job.profiles;
+    const account = slot.profiles.next(
+      items.map((item) => item.tensors),
+      known,
+    );
+    const work = workOf(job, items, probe);
+    slot.begin(entries, loads, (reply, begun) => {
+      const ms = performance.now() - begun;
+      perJob += TIME_WEIGHT * (ms / entries.length - perJob);
+      if (job.kind === 'run') onBatch(entries.length);
+      if (sizer) {
+        sizer.together ??= reply.together;
+        // The thread's whole time counts, not onnxruntime's alone: that it is woken once is what a batch saves, too.
+        if (probe) sizer.ran(1, reply.working / entries.length);
+        else if (loads === 0)
+          sizer.ran(
+            entries.reduce((sum, e) => sum + e.rows, 0),
+            ms,
+          );
+      }
+      for (const [i, entry] of entries.entries())
+        entry.settle(outcome(reply.items[i], reply, begun - entry.since));
+    });
+    slot.worker ??= employ(slot);
+    const message: WorkMessage = { work, cancelled, ...account };
+    slot.worker.postMessage(message, movable(work));
+  }
+
+  function employ(slot: Slot<Waiting>): Worker {
     const worker = startWorker(settings);
-    let reason: unknown;
-    worker.on('message', (reply: ThreadReply) => {
-      const { job, waited } = slot;
-      slot.job = undefined;
-      job?.settle(outcome(reply, waited));
-      dispatch();
-    });
-    worker.on('error', (thrown) => {
-      reason = thrown;
-    });
-    worker.on('exit', (code) => {
-      const { job } = slot;
-      slot.job = undefined;
-      slot.worker = undefined;
-      job?.settle({ thrown: closed ? closedError() : crashed(reason, code) });
-      if (!closed) dispatch();
+    attend(worker, {
+      replied(reply) {
+        slot.done(reply);
+        dispatch();
+      },
+      ended(reason, code) {
+        for (const entry of slot.ended())
+          entry.settle({ thrown: closed ? closedError() : crashedError(reason, code) });
+        if (!closed) dispatch();
+      },
     });
     return worker;
   }
 
+  function refuseWhenFull(): void {
+    if (!queue.full) return;
+    const seconds = (queue.length * perJob) / workers / 1000;
+    throw overloadedError(queue.length, Math.max(0.05, seconds));
+  }
+
   return {
     size: workers,
+    get waiting() {
+      return queue.length;
+    },
+    refuseWhenFull,
 
-    async run(job, { deadline, signal }): Promise<JobResult> {
+    async run(job, { deadline, signal, urgency = DEFAULT_URGENCY, thread }): Promise<JobResult> {
       if (closed) throw closedError();
       if (signal?.aborted) throw aborted(signal);
-      if (deadline !== undefined && deadline <= Date.now()) throw deadlineError();
-      if (queue.length >= maxQueue) throw overloaded(queue.length);
-      const message: JobMessage = { job, cancelled: new Int32Array(new SharedArrayBuffer(4)) };
+      if (deadline !== undefined && deadline <= Date.now()) throw expiredError();
+      refuseWhenFull();
       return new Promise((resolve, reject) => {
-        const onAbort = () => {
-          Atomics.store(message.cancelled, 0, 1);
-          const at = queue.indexOf(waiting);
-          if (at >= 0) queue.splice(at, 1);
-          waiting.settle({ thrown: aborted(signal) });
+        const since = performance.now();
+        const rows = rowsOf(tensorsOf(job));
+        const together = job.kind === 'run' && thread === undefined && rows ? job.together : undefined;
+        let timer: NodeJS.Timeout | undefined;
+        const leave = (thrown: unknown) => {
+          queue.remove(entry);
+          entry.settle({ thrown });
         };
-        const waiting: Waiting = {
-          message,
-          since: performance.now(),
+        const onAbort = () => {
+          entry.cancel?.();
+          leave(aborted(signal));
+        };
+        const entry: Waiting = {
+          job,
+          since,
+          urgency,
+          thread,
           deadline,
-          settle: (outcome) => {
+          together,
+          rows: rows ?? 1,
+          settle: (end) => {
+            clearTimeout(timer);
             signal?.removeEventListener('abort', onAbort);
-            if ('thrown' in outcome) reject(outcome.thrown);
-            else resolve(outcome);
+            if ('thrown' in end) reject(end.thrown);
+            else resolve(end);
           },
         };
         signal?.addEventListener('abort', onAbort, { once: true });
-        queue.push(waiting);
+        if (together !== undefined) sizers.of(together).arrived(since);
+        queue.push(entry);
         dispatch();
+        if (deadline === undefined || entry.cancel) return; // it runs
+        timer = setTimeout(
+          () => !entry.cancel && leave(expiredError()),
+          Math.min(FOREVER_MS, Math.max(1, deadline - Date.now())),
+        );
       });
     },
 
     async close(): Promise<void> {
       closed = true;
-      for (const job of queue.splice(0)) job.settle({ thrown: closedError() });
-      for (const { job } of slots) job?.settle({ thrown: closedError() });
+      for (const entry of queue.drain()) entry.settle({ thrown: closedError() });
+      for (const entry of slots.flatMap((slot) => slot.entries)) {
+        entry.cancel?.();
+        entry.settle({ thrown: closedError() });
+      }
       await Promise.all(slots.map(({ worker }) => worker && retire(worker)));
     },
   };
-}
-
-/**
- * Lets the worker leave by itself: a thread that is terminated inside onnxruntime takes the whole process down with it
- * (SIGABRT from the native side, seen in one of five runs). One that does not come back is left behind, and keeps no
- * process alive.
- */
-async function retire(worker: Worker): Promise<void> {
-  const gone = new Promise((resolve) => worker.once('exit', resolve));
-  const stop: StopMessage = { stop: true };
-  worker.postMessage(stop);
-  let timer: NodeJS.Timeout | undefined;
-  await Promise.race([gone, new Promise((resolve) => (timer = setTimeout(resolve, STUCK_MS)))]);
-  clearTimeout(timer);
-  worker.unref();
-}
-
-/** Several tensors may be views of one request body; it moves once, and the views move with it. */
-function movable(job: RunJob | PictureJob): ArrayBuffer[] {
-  const views = job.kind === 'picture' ? [job.file] : Object.values(job.tensors).map((t) => t.data);
-  const buffers = new Set(views.map((view) => view.buffer));
-  return [...buffers].filter(
-    (b): b is ArrayBuffer => b instanceof ArrayBuffer && !isMarkedAsUntransferable(b),
-  );
-}
-
-function outcome(reply: ThreadReply, waited: number): JobResult | { thrown: unknown } {
-  if ('outputs' in reply) {
-    return { outputs: reply.outputs, queue: waited + reply.loading, working: reply.working };
-  }
-  return { thrown: 'error' in reply ? IsthmusError.fromJSON(reply.error) : abortError() };
-}
-
-/** Always an Error: the HTTP layer aborts with a string, which error handlers would not recognise. */
-function aborted(signal: AbortSignal | undefined): unknown {
-  return signal?.reason instanceof Error ? signal.reason : abortError();
-}
-
-function crashed(reason: unknown, code: number): IsthmusError {
-  const missing = (reason as { code?: string } | undefined)?.code === 'ERR_MODULE_NOT_FOUND';
-  return new IsthmusError(
-    'INFERENCE_FAILED',
-    missing
-      ? 'The tail cannot run models because onnxruntime-node is not installed; its operator runs `npm install onnxruntime-node`.'
-      : `The thread that ran this request died (code ${code}) and is being replaced. Send it again.`,
-    { cause: reason },
-  );
-}
-
-function overloaded(waiting: number): IsthmusError {
-  return new IsthmusError(
-    'OVERLOADED',
-    `${waiting} requests wait already, which is this tail's limit. Try again in a second.`,
-  );
-}
-
-function deadlineError(): IsthmusError {
-  return new IsthmusError(
-    'DEADLINE_EXCEEDED',
-    'The deadline passed while the request waited for a free thread. Allow more time or try another tail.',
-  );
-}
-
-function closedError(): IsthmusError {
-  return new IsthmusError(
-    'CLOSED',
-    'The tail is stopping. Send the request to another one, or again in a moment.',
-  );
 }

@@ -1,6 +1,6 @@
 // Warm-up with real onnxruntime-node in real threads.
 import { expect, test } from 'vitest';
-import { loadRegistry } from '../models/registry.ts';
+import { loadRegistry } from '../models/modelStore.ts';
 import { testModels } from '../testModels.fixture.ts';
 import { createOrtBackend } from './ortBackend.ts';
 import { createThreads } from './threads.ts';

@@ -20,8 +20,8 @@ export async function warmUp(
   for (const model of models) {
     const { name, segments } = model.manifest;
     if (segments.reduce((sum, s) => sum + s.bytes, 0) > LARGEST_MODEL) continue;
-    const runs = Array.from({ length: threads }, () =>
-      backend.infer(model, 0, zeros(model), { id: 'warm-up' }),
+    const runs = Array.from({ length: threads }, (_, thread) =>
+      backend.infer(model, 0, zeros(model), { id: 'warm-up', thread }),
     );
     const settled = await Promise.allSettled(runs);
     if (settled.every((run) => run.status === 'fulfilled')) warm.push(name);

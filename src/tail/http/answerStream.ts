@@ -1,0 +1,50 @@
+// Several answers to one POST: reply messages one after another (FORMAT.md, "Links"), each sent when it is ready. It only carries
+// them; what they are is infer/service.ts.
+import { IsthmusError } from '../../errors.ts';
+import { writeMessage } from '../../wire/message.ts';
+import { type Answered, answerBytes, type Emit } from '../infer/answer.ts';
+
+export interface FirstAnswer {
+  answer: Answered;
+  /** All answers, this one included, where others follow. */
+  all: ReadableStream<Uint8Array> | undefined;
+}
+
+/** The request has no id here: it is the only one. */
+const ONLY = 1;
+
+/**
+ * Waits for the first answer; an error before it is thrown as ever, one behind it breaks the stream off.
+ *
+ * @param work answers through what it is given, until the one that says that none follows
+ */
+export function firstAnswer(work: (emit: Emit) => Promise<void>): Promise<FirstAnswer> {
+  return new Promise((resolve, reject) => {
+    let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+    let begun = false;
+    const emit: Emit = (answer) => {
+      if (!begun) {
+        begun = true;
+        if (!answer.more) return resolve({ answer, all: undefined });
+        const all = new ReadableStream<Uint8Array>({
+          start: (c) => {
+            controller = c;
+          },
+          cancel: () => {
+            controller = undefined; // the request's signal stops the work
+          },
+        });
+        resolve({ answer, all });
+      }
+      controller?.enqueue(writeMessage('reply', ONLY, { more: answer.more, body: answerBytes(answer) }));
+      if (!answer.more) controller?.close();
+    };
+    work(emit).then(
+      () => reject(new IsthmusError('INTERNAL', 'The request ended without an answer; please report it.')),
+      (thrown: unknown) => {
+        if (begun) controller?.error(thrown);
+        else reject(thrown);
+      },
+    );
+  });
+}

@@ -1,0 +1,116 @@
+// The gRPC port: the Open Inference Protocol's service on a port of its own, since one port cannot tell gRPC from pages
+// early enough. Health and metadata here; ModelInfer and its stream are grpcInfer.ts.
+import {
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { IsthmusError } from '../../errors.ts';
+import type { TailContext } from '../context.ts';
+import { namedError } from '../infer/errorFrame.ts';
+import { admitted, modelInfer, modelStreamInfer } from './grpcInfer.ts';
+import { grpcError } from './grpcStatus.ts';
+import { inferenceService } from './protocol.ts';
+import { serverMetadata } from './serverMetadata.ts';
+import { findTarget, metadataOf } from './targets.ts';
+
+export interface GrpcOptions {
+  /** 0 takes a free one. */
+  port: number;
+  host: string;
+  /** PEM; without it the port speaks plain HTTP/2, for clusters and for proxies that end TLS. */
+  tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
+}
+
+export interface GrpcServer {
+  /** The real one. */
+  port: number;
+  /** Lets calls end that run; cuts them after `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+/** Names, shapes and parameters around the tensors of one message. */
+const ENVELOPE_BYTES = 64 * 1024;
+
+interface Named {
+  name: string;
+  version?: string;
+}
+
+/** @throws IsthmusError OPTION_INVALID when the port, the host or the certificate cannot be used */
+export async function startGrpc(tail: TailContext, { port, host, tls }: GrpcOptions): Promise<GrpcServer> {
+  const server = new Server({
+    // gRPC's own 4 MiB would refuse frames that the tail takes.
+    'grpc.max_receive_message_length': tail.limits.frameBytes + ENVELOPE_BYTES,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': 256,
+  });
+  const found = async (call: ServerUnaryCall<Named, object>) => {
+    const subject = await admitted(tail, call);
+    const target = findTarget(tail, call.request.name, call.request.version);
+    tail.gate.allowsModel(subject, target.model.manifest.name);
+    return target;
+  };
+  server.addService(inferenceService, {
+    ServerLive: answering(tail, async () => ({ live: true })),
+    ServerReady: answering(tail, async () => ({ ready: !tail.stopping })),
+    ServerMetadata: answering(tail, async () => serverMetadata),
+    ModelMetadata: answering(tail, async (call) => metadataOf(await found(call))),
+    ModelReady: answering(tail, async (call) => ({
+      ready: (await found(call)) !== undefined && !tail.stopping,
+    })),
+    ModelInfer: modelInfer(tail),
+    ModelStreamInfer: modelStreamInfer(tail),
+  });
+  const bound = await bind(server, `${host.includes(':') ? `[${host}]` : host}:${port}`, tls);
+  return {
+    port: bound,
+    async close(graceMs) {
+      const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      const timer = setTimeout(() => server.forceShutdown(), graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** A call that answers with an object, or with the status of what is thrown. */
+function answering(
+  tail: TailContext,
+  answer: (call: ServerUnaryCall<Named, object>) => Promise<object>,
+): handleUnaryCall<Named, object> {
+  return (call, callback) => {
+    answer(call).then(
+      (reply) => callback(null, reply),
+      (thrown: unknown) =>
+        callback(grpcError(namedError(thrown, crypto.randomUUID(), tail.log)) as ServiceError),
+    );
+  };
+}
+
+function bind(server: Server, address: string, tls: GrpcOptions['tls']): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      reject(
+        new IsthmusError(
+          'OPTION_INVALID',
+          `gRPC cannot listen on ${address} (${reason.slice(0, 200)}). Choose another --grpc-port or --host.`,
+          { cause },
+        ),
+      );
+    };
+    try {
+      const credentials = tls
+        ? ServerCredentials.createSsl(null, [
+            { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) },
+          ])
+        : ServerCredentials.createInsecure();
+      server.bindAsync(address, credentials, (error, port) => (error ? fail(error) : resolve(port)));
+    } catch (thrown) {
+      fail(thrown);
+    }
+  });
+}
