@@ -49,7 +49,7 @@ export function startTail(
     let said = '';
     const take = (chunk: Buffer) => {
       said += chunk;
-      const url = /listening on (http:\/\/\S+)/.exec(said)?.[1];
+      const url = /listening on (https?:\/\/\S+)/.exec(said)?.[1];
       if (url) resolve({ url, process: child });
     };
     child.stdout.on('data', take);

@@ -1,7 +1,10 @@
-// Renders measured results (bench/results/*.json) into the README between its markers, so that no figure is typed by hand.
+// Renders measured results (bench/results/*.json) and the settings of a tail into pages between their markers, so that no
+// figure and no default is typed by hand.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BenchReport, Row } from '../bench/report.ts';
+import faults from '../e2e/faults/faults.json' with { type: 'json' };
+import { settingsTable } from '../src/tail/operate/settingsTable.ts';
 import { root } from './run.ts';
 
 const text = (value: Row[string] | undefined) =>
@@ -90,11 +93,59 @@ function figuresTable({ rows }: BenchReport): string {
   ].join('\n');
 }
 
+/** The promises of a tail, as `npm run test:soak` measured them. */
+function soakTable({ machine, rows }: BenchReport): string {
+  const lines = rows.map((row) => [
+    row.id,
+    row.promise,
+    row.reach,
+    row.measured,
+    row.kept ? 'kept' : '**missed**',
+  ]);
+  return [
+    `${machine}; client and server share its cores.`,
+    '',
+    '| | promise | reach | measured | |',
+    '|---|---|---|---|---|',
+    ...lines.map((line) => `| ${line.map(text).join(' | ')} |`),
+  ].join('\n');
+}
+
+/** Fault × transport × phase → outcome. */
+function faultTable(): string {
+  const lines = [
+    ...faults.driven.map(({ fault, transport, phase, mode, outcome }) => [
+      fault,
+      transport,
+      phase,
+      mode,
+      outcome,
+      'e2e/faults/matrix.test.ts',
+    ]),
+    ...faults.elsewhere.map(({ fault, transport, phase, outcome, test }) => [
+      fault,
+      transport,
+      phase,
+      '',
+      outcome,
+      test,
+    ]),
+  ];
+  return [
+    ...Object.entries(faults.outcomes).map(([name, means]) => `* \`${name}\`: ${means}`),
+    '',
+    '| fault | transport | phase | mode | outcome | test |',
+    '|---|---|---|---|---|---|',
+    ...lines.map((line) => `| ${line.map(text).join(' | ')} |`),
+  ].join('\n');
+}
+
 const TABLES = [
   { name: 'e2e', file: 'e2e-wasm.json', page: 'README.md', render: e2eTable },
   { name: 'rd', file: 'rd.json', page: 'README.md', render: rateTable('KL of 1 point') },
   { name: 'rd-top1', file: 'rd.json', page: 'docs/codec.md', render: rateTable('1 point') },
   { name: 'codec', file: 'codec.json', page: 'docs/codec.md', render: figuresTable },
+  { name: 'soak', file: 'soak.json', page: 'docs/reliability.md', render: soakTable },
 ] as const;
 
 for (const { name, file, page, render } of TABLES) {
@@ -107,3 +158,16 @@ for (const { name, file, page, render } of TABLES) {
     before.replace(markers, (_, open, close) => `${open}\n${render(report)}\n${close}`),
   );
 }
+
+/** Tables that follow from the sources, not from a measurement. */
+async function fill(file: string, marker: string, content: string): Promise<void> {
+  const path = join(root, file);
+  const page = await readFile(path, 'utf8');
+  const place = new RegExp(`(<!-- ${marker} -->)[\\s\\S]*?(<!-- /${marker} -->)`);
+  await writeFile(
+    path,
+    page.replace(place, (_, open, close) => `${open}\n\n${content}\n\n${close}`),
+  );
+}
+await fill('docs/operations.md', 'settings', settingsTable());
+await fill('docs/reliability.md', 'faults', faultTable());

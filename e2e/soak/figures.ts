@@ -1,0 +1,19 @@
+// Every figure of the soak in two sizes: long for `npm run test:soak`, short for `npm test`.
+import { crashingClients } from './crashing.ts';
+import { drainUnderLoad } from './drain.ts';
+import type { Figure } from './figure.ts';
+import { malformedHttp } from './malformed.ts';
+import { overload } from './overload.ts';
+import { slowClients } from './slow.ts';
+import { steadyMemory } from './steady.ts';
+
+export const FIGURES: Readonly<
+  Record<string, { short: () => Promise<Figure>; long: () => Promise<Figure> }>
+> = {
+  S1: { short: () => malformedHttp(4000), long: () => malformedHttp(100_000) },
+  S2: { short: () => slowClients(200, 100, 300), long: () => slowClients(1000, 500, 2000) },
+  S3: { short: () => overload(3), long: () => overload(15) },
+  S4: { short: () => steadyMemory(3000), long: () => steadyMemory(100_000) },
+  S5: { short: () => crashingClients(1000), long: () => crashingClients(10_000) },
+  S7: { short: () => drainUnderLoad(4), long: () => drainUnderLoad(16) },
+};
