@@ -29,7 +29,7 @@ async function openSession(
   return page.evaluate(
     async ([url, wanted]) => {
       const g = globalThis as unknown as Globals;
-      g.session = await g.isthmus.connect(url, { device: wanted, mode: 'only-split' });
+      g.session = await g.isthmus.connect(url, { device: wanted, mode: 'only-split', transport: 'fetch' });
       return g.session.manifest;
     },
     [endpoint, device] as const,
