@@ -1,6 +1,7 @@
 // Raw clients of the load benchmark, one per transport: they send ready bytes and say when the answer is there, with as
 // little work of their own as the transport allows.
 import { Agent, request } from 'node:http';
+import type { Socket } from 'node:net';
 import type { WebTransport as NodeWebTransport } from 'rwebtransport';
 import { WebSocket } from 'ws';
 import { FRAME_TYPE } from '../src/wire/layout.ts';
@@ -66,7 +67,7 @@ function posts(url: string, model: string): Channel {
 
 class Link {
   readonly #waiting = new Map<number, (code: string) => void>();
-  readonly #write: (bytes: Uint8Array) => void;
+  readonly #request: (id: number, frame: Uint8Array, deadlineMs: number) => void;
   readonly close: () => void;
   #lastId = 0;
   #welcomed: () => void = () => undefined;
@@ -74,8 +75,13 @@ class Link {
     this.#welcomed = resolve;
   });
 
-  constructor(write: (bytes: Uint8Array) => void, close: () => void) {
-    this.#write = write;
+  constructor(
+    write: (bytes: Uint8Array) => void,
+    close: () => void,
+    request = (id: number, frame: Uint8Array, deadlineMs: number) =>
+      write(writeMessage('request', id, { body: frame, deadlineMs })),
+  ) {
+    this.#request = request;
     this.close = close;
     write(writeMessage('hello', 0, { body: new TextEncoder().encode('{"version":1}') }));
   }
@@ -86,8 +92,9 @@ class Link {
 
   ask(frame: Uint8Array, deadlineMs: number): Promise<string> {
     const id = ++this.#lastId;
-    this.#write(writeMessage('request', id, { body: frame, deadlineMs }));
-    return new Promise((resolve) => this.#waiting.set(id, resolve));
+    const answer = new Promise<string>((resolve) => this.#waiting.set(id, resolve));
+    this.#request(id, frame, deadlineMs);
+    return answer;
   }
 
   take({ type, id, body }: Message): void {
@@ -108,14 +115,37 @@ async function openSocket({ url }: ServerAnswer): Promise<Link> {
     perMessageDeflate: false,
   });
   await new Promise<void>((resolve, reject) => socket.once('open', resolve).once('error', reject));
+  const raw = (socket as unknown as { _socket: Socket })._socket;
   const link = new Link(
     (bytes) => socket.send(bytes),
     () => socket.close(),
+    // Masking in JavaScript would cost the generator more than the rest, so it is done once for each frame.
+    (id, frame, deadlineMs) => void raw.write(maskedRequest(id, frame, deadlineMs)),
   );
   socket.on('message', (data: Buffer) => link.take(readMessage(data)));
   socket.on('close', () => link.lost());
   await link.welcome;
   return link;
+}
+
+const MASK = [0x37, 0xfa, 0x21, 0x3d] as const;
+const ID_OFFSET = 8;
+const masked = new Map<Uint8Array, Buffer>();
+
+/** RFC 6455, 5.2: one binary frame with its request, masked as any client's; made once, then only the id changes. */
+function maskedRequest(id: number, frame: Uint8Array, deadlineMs: number): Buffer {
+  let made = masked.get(frame);
+  if (!made) {
+    const message = writeMessage('request', 0, { body: frame, deadlineMs });
+    made = Buffer.alloc(14 + message.length, Uint8Array.of(0x82, 0x80 | 127));
+    made.writeBigUInt64BE(BigInt(message.length), 2);
+    made.set(MASK, 10);
+    for (const [i, byte] of message.entries()) made[14 + i] = byte ^ MASK[i % 4]!;
+    masked.set(frame, made);
+  }
+  const bytes = Buffer.from(made);
+  for (const [i, mask] of MASK.entries()) bytes[14 + ID_OFFSET + i] = ((id >>> (8 * i)) & 0xff) ^ mask;
+  return bytes;
 }
 
 async function openStream({ webTransport }: ServerAnswer): Promise<Link> {

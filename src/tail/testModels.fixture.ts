@@ -64,10 +64,7 @@ export function wave(count: number): Float32Array {
 }
 
 /** [N,3,8,8] → Conv, Relu → 'feature' [N,4,8,8] → pool, Gemm → 'scores' [N,3], with labels and a picture input. */
-export async function tinyPartition(
-  name: string,
-  seed = 0,
-): Promise<Awaited<ReturnType<typeof partition>>> {
+export async function tinyPartition(name: string, seed = 0): Promise<Awaited<ReturnType<typeof partition>>> {
   const bytes = onnx(
     ['x', ['N', 3, 8, 8]],
     [

@@ -1,26 +1,14 @@
-// The Open Inference Protocol over gRPC with a client of @grpc/grpc-js on a real port; once with bytes written by hand, so
-// that the field numbers are those of the published proto and not just the same on both sides.
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import {
-  Client,
-  type ClientDuplexStream,
-  credentials,
-  Metadata,
-  type MethodDefinition,
-  status,
-} from '@grpc/grpc-js';
+import { type Client, type ClientDuplexStream, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '../../model/manifest.ts';
 import { viewBytes } from '../../tensor.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createGate, createTailServer, type TailServer } from '../index.ts';
-import { makeDevCertificate } from '../listen/devCertificate.ts';
+import { createTailServer, type TailServer } from '../index.ts';
 import { testModels, tinyFrame, wave } from '../testModels.fixture.ts';
-import type { ProtoRequest, ProtoResponse, ProtoStreamResponse } from './messages.ts';
+import type { ProtoRequest, ProtoStreamResponse } from './messages.ts';
 import { callOip, failure, oipClient, tinyRequest } from './oipClient.fixture.ts';
 import { inferenceService } from './protocol.ts';
 
@@ -222,51 +210,4 @@ test("Triton's stream: answers in the order of the requests, an error does not e
   expect(answers[1]!.infer_response!.parameters).toMatchObject({
     triton_final_response: { bool_param: true },
   });
-});
-
-test('tokens in the metadata, and models a token is not for', async () => {
-  const tokens = [
-    { subject: 'all', token: 'a'.repeat(32) },
-    { subject: 'slow', token: 'b'.repeat(32), models: ['slow'] },
-  ];
-  const closed = await createTailServer({
-    models: dir,
-    port: 0,
-    grpcPort: 0,
-    logger: false,
-    threads: 1,
-    gate: await createGate({ tokens }),
-  });
-  const other = oipClient(closed.grpcPort!);
-  const ask = (authorization?: string) =>
-    callOip<ProtoResponse>(other, 'ModelInfer', tinyRequest(wave(384)), {
-      ...(authorization && { headers: { authorization } }),
-    });
-  expect(floats((await ask(`Bearer ${'a'.repeat(32)}`)).raw_output_contents![0]!)).toEqual(want);
-  expect((await failure(ask())).code).toBe(status.UNAUTHENTICATED);
-  expect((await failure(ask('Bearer wrong'))).code).toBe(status.UNAUTHENTICATED);
-  expect((await failure(ask(`Bearer ${'b'.repeat(32)}`))).code).toBe(status.PERMISSION_DENIED);
-  expect(await callOip(other, 'ServerReady', {})).toEqual({ ready: true });
-  expect((await failure(callOip(other, 'ModelMetadata', { name: 'tiny' }))).code).toBe(
-    status.UNAUTHENTICATED,
-  );
-  const rest = await fetch(`${closed.url}/v2/models/tiny`);
-  expect([rest.status, rest.headers.get('www-authenticate')]).toEqual([401, 'Bearer']);
-  other.close();
-  await closed.close();
-});
-
-test('with a certificate gRPC speaks TLS', async () => {
-  const { cert, key } = await makeDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-grpc-')));
-  const secure = await createTailServer({
-    ...{ models: dir, port: 0, grpcPort: 0, logger: false, threads: 1 },
-    ...{ tls: { cert, key }, webTransport: false },
-  });
-  const trusting = new Client(`localhost:${secure.grpcPort}`, credentials.createSsl(Buffer.from(cert)));
-  const reply = await callOip(trusting, 'ModelInfer', tinyRequest(wave(384)));
-  expect(floats(reply.raw_output_contents![0]!)).toEqual(want);
-  const plain = oipClient(secure.grpcPort!);
-  expect((await failure(callOip(plain, 'ServerLive', {}))).code).toBe(status.UNAVAILABLE);
-  for (const client of [trusting, plain]) client.close();
-  await secure.close();
 });

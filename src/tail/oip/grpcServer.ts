@@ -57,7 +57,7 @@ export async function startGrpc(tail: TailContext, { port, host, tls }: GrpcOpti
     ServerLive: answering(tail, async () => ({ live: true })),
     ServerReady: answering(tail, async () => ({ ready: !tail.stopping })),
     ServerMetadata: answering(tail, async () => serverMetadata),
-    ModelMetadata: answering(tail, async (call) => metadataOf(await found(call))),
+    ModelMetadata: answering(tail, async (call) => metadataOf(tail, await found(call))),
     ModelReady: answering(tail, async (call) => ({
       ready: (await found(call)) !== undefined && !tail.stopping,
     })),

@@ -33,7 +33,7 @@ export async function inferOip(tail: TailContext, request: OipRequest, asked: As
     request.target.first === undefined
       ? await runFrame(tail, request, names, asked)
       : await runDense(tail, request, request.target.first, asked);
-  return { outputs: names.map((name) => ({ name, tensor: need(outputs, name) })), spent };
+  return { outputs: names.map((name) => ({ name, tensor: need(outputs, name, request.target) })), spent };
 }
 
 /** The outputs to give. @throws IsthmusError INPUT_INVALID */
@@ -55,6 +55,8 @@ async function runDense(
   asked: Asked,
 ): Promise<{ outputs: Tensors; spent: OipAnswer['spent'] }> {
   const { outputs, timings } = await tail.backend.infer(target.model, first, inputs, asked);
+  tail.metrics.stage('queue', timings.queue);
+  tail.metrics.stage('tail', timings.tail);
   return { outputs, spent: { decode: 0, ...timings } };
 }
 
@@ -75,11 +77,13 @@ async function runFrame(
   return { outputs: { ...outputs, [REPLY_OUTPUT]: { dtype: 'uint8', shape: [data.length], data } }, spent };
 }
 
-function need(outputs: Tensors, name: string): Tensor {
+function need(outputs: Tensors, name: string, { first }: Target): Tensor {
   const tensor = outputs[name];
   if (tensor) return tensor;
   throw new IsthmusError(
-    'INFERENCE_FAILED',
-    `The model gives no '${name}', which its manifest promises. Its operator splits it anew.`,
+    first === undefined ? 'INPUT_INVALID' : 'INFERENCE_FAILED',
+    first === undefined
+      ? `The task that the frame names gives no '${name}'. Ask for '${REPLY_OUTPUT}', which has its outputs.`
+      : `The model gives no '${name}', which its manifest promises. Its operator splits it anew.`,
   );
 }

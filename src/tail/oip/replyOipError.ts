@@ -25,5 +25,8 @@ export function replyOipError(
   const error = thrown instanceof IsthmusError ? thrown : namedError(thrown, c.get('requestId'), log);
   // Headers (Retry-After, WWW-Authenticate, caching) are those of every error of the tail.
   const reply = replyError(c, error, log, { status: oipStatus(error), ...override });
-  return new Response(JSON.stringify({ error: error.message }), reply);
+  const body = JSON.stringify({ error: error.message });
+  const headers = new Headers(reply.headers);
+  headers.set('content-length', String(Buffer.byteLength(body)));
+  return new Response(body, { status: reply.status, headers });
 }

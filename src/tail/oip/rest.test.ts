@@ -1,10 +1,11 @@
 // The Open Inference Protocol over HTTP, bytes on real sockets: answers against the published schema and against
 // onnxruntime, and one raw case for everything that other clients do differently than one would think.
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import * as v from 'valibot';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
+import { type Manifest, manifestId } from '../../model/manifest.ts';
 import { viewBytes } from '../../tensor.ts';
 import { readFrame } from '../../wire/readFrame.ts';
 import { createTailServer, type TailServer } from '../index.ts';
@@ -202,4 +203,25 @@ test('NAME.isthmus takes one frame and gives a reply frame, and decoded outputs 
   const broken = new Uint8Array(frame);
   broken[60]! ^= 1;
   await refused(400, post('tiny.isthmus', broken, [], { 'inference-header-content-length': '0' }));
+});
+
+test('versions of a model by tag or folder, and frames find theirs by themselves', async () => {
+  const { dir, tiny: older } = await testModels();
+  await cp(join(dir, 'tiny'), join(dir, 'tiny@2'), { recursive: true });
+  const manifest = JSON.parse(await readFile(join(dir, 'tiny@2', 'manifest.json'), 'utf8')) as Manifest;
+  const { id: _, ...core } = { ...manifest, outputs: [{ ...manifest.outputs[0]!, shape: [1, 3] }] };
+  core.segments.at(-1)!.outputs = core.outputs;
+  const id = await manifestId(core);
+  await writeFile(join(dir, 'tiny@2', 'manifest.json'), JSON.stringify({ ...core, id }));
+  const several = await createTailServer({ models: dir, port: 0, logger: false, threads: 1 });
+  const read = async (path: string) =>
+    (await (await fetch(`${several.url}/v2/models/tiny${path}`)).json()) as object;
+  const tags = [id.slice(0, 16), older.id.slice(0, 16)];
+  expect(await read('')).toMatchObject({ versions: tags, outputs: [{ shape: [1, 3] }] });
+  expect(await read(`/versions/${tags[1]}`)).toMatchObject({ versions: tags, outputs: [{ shape: [-1, 3] }] });
+  expect(await read('/versions/tiny@2')).toMatchObject({ outputs: [{ shape: [1, 3] }] });
+  const headers = { 'inference-header-content-length': '0' };
+  const { json } = await postOip(several.url, 'tiny.isthmus', tinyFrame(older), [], headers);
+  expect(json).toMatchObject({ outputs: [{ name: 'reply' }] });
+  await several.close();
 });

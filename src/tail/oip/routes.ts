@@ -37,7 +37,7 @@ export function oipRoutes(tail: TailContext): Hono<TailEnv> {
       tail.gate.allowsModel(c.get('subject') ?? '', found.model.manifest.name);
       return found;
     };
-    routes.get(path, (c) => c.json(metadataOf(target(c)), 200, fresh));
+    routes.get(path, (c) => c.json(metadataOf(tail, target(c)), 200, fresh));
     routes.get(`${path}/ready`, (c) => {
       const { name } = target(c);
       return c.json({ name, ready: !tail.stopping }, tail.stopping ? 503 : 200, fresh);

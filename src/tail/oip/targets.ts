@@ -1,9 +1,9 @@
 // The models of the tail as the Open Inference Protocol sees them: NAME takes the whole model's inputs, NAME@CUT the
 // tensors of a cut, NAME.isthmus one frame. It finds and describes them; running is inferOip.ts.
 import { IsthmusError } from '../../errors.ts';
-import { cutIndex, modelTag, type TensorInfo } from '../../model/manifest.ts';
+import { cutIndex, type TensorInfo } from '../../model/manifest.ts';
 import type { TailContext } from '../context.ts';
-import { findModel } from '../http/modelRoutes.ts';
+import { findAny } from '../http/modelRoutes.ts';
 import type { ServedModel } from '../models/registry.ts';
 import { datatypeOf } from './datatypes.ts';
 
@@ -14,7 +14,7 @@ export const REPLY_OUTPUT = 'reply';
 export interface Target {
   /** As it was asked for. */
   name: string;
-  /** The only version there is: the model's tag, 16 hex digits. */
+  /** The model's tag, 16 hex digits. */
   version: string;
   model: ServedModel;
   /** The first segment to run; undefined where a frame says it. */
@@ -26,35 +26,22 @@ export interface Target {
 }
 
 /**
- * @param version empty or absent for whichever there is
+ * @param version empty or absent for the default one; else its tag, its id, or the name of its folder
  * @throws IsthmusError MODEL_NOT_FOUND, CUT_INVALID (no such cut, with the list of them)
  */
 export function findTarget(tail: TailContext, name: string, version = ''): Target {
-  const target = byName(tail, name);
-  const { id } = target.model.manifest;
-  if (version === '' || version === target.version || version === id) return target;
-  throw new IsthmusError(
-    'MODEL_NOT_FOUND',
-    `The model '${name.slice(0, 64)}' has no version '${version.slice(0, 64)}'. Its version is ${target.version}.`,
-  );
-}
-
-function byName(tail: TailContext, name: string): Target {
-  const whole = tail.registry.models.get(name);
-  if (whole) return dense(name, whole, 0, whole.manifest.inputs);
+  const { versions } = tail.registry;
+  if (versions.has(name)) return dense(name, pick(tail, name, version), 0);
   const at = name.indexOf('@');
   if (at > 0) {
-    const model = findModel(tail, name.slice(0, at));
-    const cut = cutOf(model, name.slice(at + 1));
-    return dense(name, model, cut + 1, model.manifest.cuts[cut]!.tensors);
+    const model = pick(tail, name.slice(0, at), version);
+    return dense(name, model, cutOf(model, name.slice(at + 1)) + 1);
   }
-  if (!name.endsWith('.isthmus')) return dense(name, findModel(tail, name), 0, []); // throws with the list of names
-  const model = findModel(tail, name.slice(0, -'.isthmus'.length));
+  const plain = name.endsWith('.isthmus') ? name.slice(0, -'.isthmus'.length) : name;
+  const model = pick(tail, plain, version); // throws for what is neither, with the list of names
   const bytes = (tensor: string): TensorInfo => ({ name: tensor, dtype: 'uint8', shape: ['bytes'] });
   return {
-    name,
-    version: modelTag(model.manifest),
-    model,
+    ...common(name, model),
     first: undefined,
     inputs: [bytes(FRAME_INPUT)],
     outputs: [bytes(REPLY_OUTPUT), ...model.manifest.outputs],
@@ -62,19 +49,31 @@ function byName(tail: TailContext, name: string): Target {
   };
 }
 
-function dense(name: string, model: ServedModel, first: number, inputs: readonly TensorInfo[]): Target {
-  const { manifest } = model;
-  const { outputs } = manifest;
+function pick(tail: TailContext, name: string, version: string): ServedModel {
+  const standard = findAny(tail, name);
+  const versions = tail.registry.versions.get(name) ?? [standard];
+  const is = (model: ServedModel) => [model.tag, model.manifest.id, model.version].includes(version);
+  const found = version === '' ? standard : versions.find(is);
+  if (found) return found;
+  throw new IsthmusError(
+    'MODEL_NOT_FOUND',
+    `The model '${name.slice(0, 64)}' has no version '${version.slice(0, 64)}'. It has: ${versions.map((v) => v.tag).join(', ')}.`,
+  );
+}
+
+/** @param first the segment that runs first */
+function dense(name: string, model: ServedModel, first: number): Target {
+  const { inputs, cuts, outputs } = model.manifest;
   return {
-    name,
-    version: modelTag(manifest),
-    model,
+    ...common(name, model),
     first,
-    inputs,
+    inputs: first === 0 ? inputs : cuts[first - 1]!.tensors,
     outputs,
     usual: outputs.map((t) => t.name),
   };
 }
+
+const common = (name: string, model: ServedModel) => ({ name, version: model.tag, model });
 
 /** By name, else by number. */
 function cutOf({ manifest }: ServedModel, cut: string): number {
@@ -83,7 +82,8 @@ function cutOf({ manifest }: ServedModel, cut: string): number {
 }
 
 /** The model metadata object, the same in JSON and in protobuf; a dimension the caller chooses is -1. */
-export function metadataOf({ name, version, first, inputs, outputs }: Target) {
+export function metadataOf(tail: TailContext, { name, model, first, inputs, outputs }: Target) {
+  const versions = tail.registry.versions.get(model.manifest.name) ?? [model];
   const port = ({ name: tensor, dtype, shape }: TensorInfo) => ({
     name: tensor,
     datatype: datatypeOf(dtype) as string,
@@ -91,7 +91,7 @@ export function metadataOf({ name, version, first, inputs, outputs }: Target) {
   });
   return {
     name,
-    versions: [version],
+    versions: versions.map((v) => v.tag),
     platform: first === undefined ? 'isthmus_frame' : 'onnx_onnxruntime',
     inputs: inputs.map(port),
     outputs: outputs.map(port),

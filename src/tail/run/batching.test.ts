@@ -76,6 +76,23 @@ test('at every cut of the embedded model, answers of a batch are those of single
   expect(Math.max(...alone.sizes)).toBe(1);
 });
 
+test('with a full queue and work given ahead, everybody gets the own answer', async () => {
+  const model = (await loadRegistry((await testModels()).dir)).models.get('tiny')!;
+  const { backend, threads, sizes } = backendOf();
+  const alone = backendOf({ maxBatch: 1 }).backend;
+  const seeds = Array.from({ length: 60 }, (_, i) => i);
+  const ask = (on: TailBackend) =>
+    seeds.map((s) => scores(on.infer(model, 1, feature(model, 0, s), { id: String(s) })));
+  const want = await Promise.all(ask(alone));
+  expect(new Set(want.map(String)).size).toBe(seeds.length);
+  for (let round = 0; round < 5; round++) {
+    const got = ask(backend);
+    expect(threads.waiting).toBeGreaterThan(32);
+    for (const [i, answer] of (await Promise.all(got)).entries()) expectClose(answer, want[i]!);
+  }
+  expect(sizes.reduce((a, b) => a + b, 0)).toBe(5 * seeds.length);
+});
+
 test('encoded features of several codecs run together, each with its own profile', async () => {
   const model = (await loadRegistry('models')).models.get('neck10')!;
   const { backend, sizes } = backendOf();
