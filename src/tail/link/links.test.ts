@@ -253,7 +253,10 @@ describe.each(kinds)('%s', (name, open, secure) => {
     link.send(ask(tiny, 2));
     expect((await replyTo(link, 2)).meta.error?.code).toBe('CLOSED');
     expect((await replyTo(link, 1)).kind).toBe('reply');
-    expect((await link.ended).code).toBe(1001);
+    const { code } = await link.ended;
+    // QUIC may end before its last capsule has come; nothing depends on the code then.
+    if (name === 'webtransport') expect([0, 1001]).toContain(code);
+    else expect(code).toBe(1001);
     await closed;
   });
 
