@@ -4,6 +4,7 @@ import { benchCodec } from '../../bench/codec.ts';
 import { benchE2e } from '../../bench/e2e.ts';
 import { benchLoad } from '../../bench/load.ts';
 import { benchPartition } from '../../bench/partition.ts';
+import { benchPlanner } from '../../bench/planner.ts';
 import { benchRans } from '../../bench/rans.ts';
 import { benchRd } from '../../bench/rd.ts';
 
@@ -61,6 +62,13 @@ export function registerBench(program: Command): void {
     .option('--transports <NAMES>', 'only these, separated by commas: fetch, websocket, webtransport')
     .addOption(new Option('--role <NAME>', 'what a process that this benchmark starts is').hideHelp())
     .action(benchLoad);
+  add(
+    'planner',
+    'how well plans are chosen while link, server and device change, beside an oracle and rivals',
+  )
+    .option('--seed <N>', 'of the simulated traces', (n) => Number.parseInt(n, 10), 1)
+    .option('--no-real', 'only the simulation')
+    .action(benchPlanner);
   add('partition', 'every possible cut of every model: chained segments against the whole model').action(
     benchPartition,
   );
