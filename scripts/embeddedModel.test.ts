@@ -2,9 +2,11 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { attachExit } from '../src/model/attachExit.ts';
 import { partition } from '../src/model/index.ts';
 import { parseManifest, sha256Hex } from '../src/model/manifest.ts';
 import { readCutProfile, readManifest } from '../src/model/node/modelFolder.ts';
+import { nodeShapeProbe } from '../src/model/probeNode.ts';
 import { root } from './run.ts';
 
 const served = join(root, 'models/neck10');
@@ -19,7 +21,8 @@ test('the served model is the trained model, split again', async () => {
     labels: (await json(join(root, 'training/labels.json'))) as string[],
   });
   const cuts = manifest.cuts.map(({ profile: _, calibration: __, ...cut }) => cut);
-  expect({ ...manifest, cuts }).toEqual(again);
+  const { exits: ___, ...chain } = manifest;
+  expect({ ...chain, cuts }).toEqual(again);
 });
 
 test('every cut has a profile that fits it, and figures of what it costs', async () => {
@@ -31,10 +34,25 @@ test('every cut has a profile that fits it, and figures of what it costs', async
   }
 });
 
+test('its early exit is the trained one, and agrees with the model where it may answer', async () => {
+  const { exits, ...manifest } = await readManifest(served);
+  const [exit] = exits!;
+  const { cut, ...options } = { cut: exit!.cut, name: exit!.name, probe: nodeShapeProbe };
+  const onnx = await readFile(join(root, `training/exits/${exit!.name}.onnx`));
+  const { manifest: again } = await attachExit(manifest, { ...options, cut, onnx });
+  const { threshold, calibration, ...attached } = exit!;
+  expect([attached]).toEqual(again.exits);
+  expect(threshold!.agreement).toBeGreaterThanOrEqual(0.98);
+  expect(threshold!.coverage).toBeGreaterThan(0.5);
+  expect(calibration).toMatchObject({ images: 636, agreement: threshold!.agreement });
+  // Answers that end early cost no accuracy that 636 pictures could show.
+  expect(calibration!.mixedTop1).toBeGreaterThan(calibration!.wholeTop1Low!);
+});
+
 test('its files are what the manifest says, and small', async () => {
   const manifest = await parseManifest(await json(join(served, 'manifest.json')));
   let bytes = 0;
-  for (const segment of manifest.segments) {
+  for (const segment of [...manifest.segments, ...manifest.exits!]) {
     const content = await readFile(join(served, segment.file));
     expect(await sha256Hex(content)).toBe(segment.sha256);
     bytes += content.length;

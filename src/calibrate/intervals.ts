@@ -18,6 +18,25 @@ export function wilson(hits: number, count: number): Interval {
   return { value: share, low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
 
+/**
+ * Whether `hits` among `count` show that the share is at least `share`: whether the one-sided lower limit of Clopper and Pearson
+ * (1934) lies there or above. It promises no less than it says, whatever the count.
+ */
+export function isAtLeast(hits: number, count: number, share: number, confidence: number): boolean {
+  return hits > share * count && orMore(hits, count, share) <= 1 - confidence;
+}
+
+/** Probability of `hits` or more among `count`, summed over misses, of which there are few. */
+function orMore(hits: number, count: number, share: number): number {
+  let term = count * Math.log(share);
+  let sum = 0;
+  for (let misses = 0; misses <= count - hits; misses++) {
+    sum += Math.exp(term);
+    term += Math.log((count - misses) / (misses + 1)) + Math.log((1 - share) / share);
+  }
+  return sum;
+}
+
 /** Mean ± 1.96·s/√n. */
 export function meanInterval(values: readonly number[]): Interval {
   const n = values.length;

@@ -15,6 +15,8 @@ interface CalibrateFlags {
   loss: number;
   presets: PresetName[];
   json?: string;
+  exits?: boolean;
+  exitAgreement: number;
 }
 
 /** Between lines of progress that is not on a terminal. */
@@ -37,12 +39,23 @@ export function registerCalibrate(program: Command): void {
     .option('--test-images <N>', 'yet others, to measure on', wholeNumber, 300)
     .option('--loss <NATS>', 'mean divergence from the whole model that quality 50 may cost', nats, 0.02)
     .option('--presets <NAMES>', 'presets to measure, parted by commas', presetNames, DEFAULT_PRESETS)
+    .option(
+      '--exits',
+      'instead: find out when the early exits of the model may answer (pictures to fit to are not used)',
+    )
+    .option(
+      '--exit-agreement <SHARE>',
+      'share of the answers of an exit that must be those of the whole model',
+      share,
+      0.98,
+    )
     .option('--json <FILE>', 'also write what was tried and measured')
     .action(calibrate);
 }
 
-async function calibrate(folder: string, flags: CalibrateFlags): Promise<void> {
+async function calibrate(folder: string, flags: CalibrateFlags, command: Command): Promise<void> {
   const started = performance.now();
+  if (flags.exits) return calibrateExits(folder, flags, command, started);
   // onnxruntime-node is optional: the other commands do without it.
   const { calibrateModel } = await import('../calibrate/calibrateModel.ts');
   const reports = await calibrateModel(folder, {
@@ -63,6 +76,46 @@ async function calibrate(folder: string, flags: CalibrateFlags): Promise<void> {
   console.log(`Written to ${folder}. A tail that watches the folder takes it over; another one on SIGHUP.`);
   if (flags.json) await writeReport(flags.json, { machine: machine(), tried, measured });
 }
+
+/** All pictures that there are, unless fewer are asked for: a threshold is made from the few that are near it. */
+async function calibrateExits(folder: string, flags: CalibrateFlags, command: Command, started: number) {
+  const { calibrateExits } = await import('../calibrate/calibrateExits.ts');
+  const all = (name: 'trialImages' | 'testImages') =>
+    command.getOptionValueSource(name) === 'default' ? Number.MAX_SAFE_INTEGER : flags[name];
+  const exits = await calibrateExits(folder, {
+    images: flags.images,
+    trialImages: all('trialImages'),
+    testImages: all('testImages'),
+    agreement: flags.exitAgreement,
+    progress: progressLine(started),
+  }).finally(() => process.stderr.isTTY && process.stderr.write('\r\x1b[K'));
+  const rows = exits.map(
+    ({ name, threshold, calibration: c = {} }): Row => ({
+      exit: name,
+      'answers when': threshold
+        ? `${threshold.rule} ${threshold.rule === 'entropy' ? '≤' : '≥'} ${threshold.value}`
+        : 'never',
+      images: c.images ?? null,
+      'ends here %': interval(c, 'coverage'),
+      'as whole model %': interval(c, 'agreement'),
+      'top-1 of these %': interval(c, 'top1'),
+      'top-1 alone %': percent(c.aloneTop1),
+      'top-1 with exit %': interval(c, 'mixedTop1'),
+      'top-1 without %': interval(c, 'wholeTop1'),
+    }),
+  );
+  console.log(`Measured on pictures that no threshold was made from\n\n${table(rows)}\n`);
+  for (const { name, threshold } of exits)
+    if (!threshold)
+      console.log(
+        `${name} never answers: no threshold keeps an agreement of ${flags.exitAgreement} on these pictures.`,
+      );
+  console.log(`Written to ${folder}. A tail that watches the folder takes it over; another one on SIGHUP.`);
+  if (flags.json) await writeReport(flags.json, { machine: machine(), exits: rows });
+}
+
+const interval = (figures: Record<string, number>, name: string) =>
+  `${percent(figures[name])} (${percent(figures[`${name}Low`])}…${percent(figures[`${name}High`])})`;
 
 /** On a terminal one line that rewrites itself, elsewhere a line now and then. */
 function progressLine(started: number): (line: string) => void {
@@ -123,6 +176,12 @@ function wholeNumber(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1) return value;
   throw new InvalidArgumentError('It must be a whole number of at least 1.');
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (value > 0 && value < 1) return value;
+  throw new InvalidArgumentError('It must be a number between 0 and 1, such as 0.98.');
 }
 
 function nats(text: string): number {

@@ -6,6 +6,7 @@ import { IsthmusError } from '../errors.ts';
 import { registerBench } from './bench.ts';
 import { registerCalibrate } from './calibrate.ts';
 import { registerDevCert } from './devCert.ts';
+import { registerExits } from './exits.ts';
 import { registerInspect } from './inspect.ts';
 import { registerRun } from './run.ts';
 import { registerServe } from './serve.ts';
@@ -34,6 +35,7 @@ registerRun(program);
 registerInspect(program);
 registerCalibrate(program);
 registerTasks(program);
+registerExits(program);
 registerBench(program);
 
 try {

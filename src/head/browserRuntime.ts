@@ -3,7 +3,7 @@
 import { encodeTensor } from '../codec/cpu/encode.ts';
 import { type CodecParams, type EncodedTensor, resolveCodec } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
-import { cutIndex, type Manifest, modelTag } from '../model/manifest.ts';
+import { cutIndex, exitsUpTo, type Manifest, modelTag } from '../model/manifest.ts';
 import { elementCount, tensorBytes } from '../tensor.ts';
 import { INPUT_CUT } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
@@ -75,6 +75,10 @@ class BrowserRuntime implements HeadRuntime {
       await this.#engines.use(options);
       this.#manifest = options.manifest;
       if (last >= 0) await this.#engines.run(last, async () => {}, onProgress);
+      if (!options.exits || last < 0) return;
+      const exits = await this.#engines.exitsHere(exitsUpTo(options.manifest, last));
+      // Compiled now, while the page shows progress. One that does not compile says so when it is asked.
+      await this.#engines.run(last, (e) => this.#engines.addExits(e, exits).catch(() => undefined));
     });
 
   head: HeadRuntime['head'] = (input, cut, codec) =>
@@ -90,6 +94,27 @@ class BrowserRuntime implements HeadRuntime {
           frame: this.#frame(index, tensors),
           timings: addOpening(timings, opening),
           rawBytes: manifest.cuts[index]!.rawBytes,
+        };
+      });
+    });
+
+  early: NonNullable<HeadRuntime['early']> = (input, { exits, cut, codec }, onAnswer) =>
+    this.#next(async () => {
+      const manifest = this.#model();
+      const index = cutIndex(manifest, cut);
+      const here = await this.#engines.exitsHere(exits);
+      const params = await this.#engines.complete(resolveCodec(codec), index);
+      return this.#open(input, async (engineInput, opening) => {
+        const plan = { exits: here, cut: index, codec: params };
+        const { answers, tensors, timings } = await this.#engines.run(index, async (e) => {
+          await this.#engines.addExits(e, here);
+          return e.early(engineInput, plan, onAnswer);
+        });
+        const { rawBytes } = manifest.cuts[index]!;
+        return {
+          answers,
+          ...(tensors && { head: { frame: this.#frame(index, tensors), rawBytes } }),
+          timings: addOpening(timings, opening),
         };
       });
     });

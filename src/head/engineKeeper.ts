@@ -3,7 +3,7 @@
 import { abortError } from '../abort.ts';
 import type { CodecParams } from '../codec/params.ts';
 import { type ErrorCode, IsthmusError } from '../errors.ts';
-import type { Manifest } from '../model/manifest.ts';
+import { exitPart, type Manifest } from '../model/manifest.ts';
 import { type GpuHandle, requestGpu } from './device.ts';
 import type { Engine } from './engine.ts';
 import { createGpuEngine } from './gpuEngine.ts';
@@ -34,6 +34,8 @@ export class EngineKeeper {
   #gpu: GpuHandle | IsthmusError | undefined;
   #load: LoadOptions | undefined;
   #engine: Engine | undefined;
+  /** Files of exits, small enough to be kept for the next engine. */
+  readonly #exits = new Map<string, Uint8Array>();
 
   constructor(wish: DeviceWish, gpu: GpuHandle | IsthmusError, store = new ModelStore()) {
     this.#wish = wish;
@@ -47,7 +49,7 @@ export class EngineKeeper {
 
   /** Says which model it is about; another model than before closes the engine. */
   async use(load: LoadOptions): Promise<void> {
-    if (this.#load && this.#load.manifest.id !== load.manifest.id) {
+    if (this.#load && !sameParts(this.#load.manifest, load.manifest)) {
       await this.#engine?.close();
       this.#engine = undefined;
     }
@@ -57,6 +59,32 @@ export class EngineKeeper {
   /** `codec` with the calibrated profile of the cut, where there is one. */
   complete(codec: CodecParams, cut: number): Promise<CodecParams> {
     return this.#profiles.complete(codec, this.#load!, cut);
+  }
+
+  /** Those of `exits` whose files are here or can be fetched. It never throws: everything works without them. */
+  async exitsHere(exits: readonly number[]): Promise<number[]> {
+    const { artifacts, token, keptOnly, manifest } = this.#load!;
+    const here: number[] = [];
+    for (const exit of exits) {
+      const { sha256, bytes } = manifest.exits![exit]!;
+      const file = { artifacts, sha256, bytes, token, keptOnly };
+      const content =
+        this.#exits.get(sha256) ??
+        (await this.#store.get(file, undefined, this.#aborting.signal).catch(() => undefined));
+      if (!content) continue;
+      this.#exits.set(sha256, content);
+      here.push(exit);
+    }
+    return here;
+  }
+
+  /** Compiles exits that are here into the engine of a run. @throws IsthmusError INFERENCE_FAILED */
+  async addExits(engine: Engine, exits: readonly number[]): Promise<void> {
+    const manifest = this.#manifest();
+    for (const exit of exits) {
+      const part = exitPart(manifest, exit);
+      if (!engine.has(part)) await engine.add(part, this.#exits.get(manifest.exits![exit]!.sha256)!);
+    }
   }
 
   /**
@@ -137,7 +165,7 @@ export class EngineKeeper {
   /** Bytes of the segments 0…last that the engine lacks. */
   async #download(last: number, onProgress?: OnProgress): Promise<Map<number, Uint8Array>> {
     const { segments } = this.#manifest();
-    const { artifacts, token } = this.#load!;
+    const { artifacts, token, keptOnly } = this.#load!;
     const missing = segments.map((_, i) => i).filter((i) => i <= last && !this.#engine?.has(i));
     const total = sum(missing.map((i) => segments[i]!.bytes));
     const files = new Map<number, Uint8Array>();
@@ -145,7 +173,8 @@ export class EngineKeeper {
     for (const i of missing) {
       const { sha256, bytes } = segments[i]!;
       const report = (n: number) => onProgress?.({ stage: 'download', loaded: before + n, total });
-      files.set(i, await this.#store.get({ artifacts, sha256, bytes, token }, report, this.#aborting.signal));
+      const request = { artifacts, sha256, bytes, token, keptOnly };
+      files.set(i, await this.#store.get(request, report, this.#aborting.signal));
       before += bytes;
     }
     return files;
@@ -199,6 +228,10 @@ async function attempt<T>(
   }
   return { lost: await loss };
 }
+
+/** Exits are no part of the id, but engines hold them by their place in the manifest, and their thresholds. */
+const sameParts = (a: Manifest, b: Manifest) =>
+  a.id === b.id && JSON.stringify(a.exits) === JSON.stringify(b.exits);
 
 const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0);
 const delay = (ms: number) => new Promise<undefined>((resolve) => setTimeout(resolve, ms));

@@ -6,6 +6,7 @@ import { autotune, recallTuning, type TuningStore } from '../codec/gpu/autotune.
 import { GpuEncoder, type GpuFeature } from '../codec/gpu/encoder.ts';
 import type { CodecParams, EncodedTensor } from '../codec/params.ts';
 import type { Manifest, Preprocess } from '../model/manifest.ts';
+import { chainWithExits } from './chainWithExits.ts';
 import { preprocessOf } from './checkInput.ts';
 import type { GpuHandle } from './device.ts';
 import type { Engine, EngineInput } from './engine.ts';
@@ -100,17 +101,23 @@ export function createGpuEngine(
   }
 
   /** Runs segments 0…last and hands the result to `finish`, which must have submitted all its reads when it resolves. */
-  async function run<T>(
+  const run = <T>(
     input: EngineInput,
     last: number,
     names: string[],
     finish: (result: ChainResult) => Promise<T>,
+  ) => compute(input, (inputs) => chain.run(inputs, last, names), finish);
+
+  async function compute<R extends { dispose(): void }, T>(
+    input: EngineInput,
+    work: (inputs: ReadonlyMap<string, ort.Tensor>) => Promise<R>,
+    finish: (result: R) => Promise<T>,
   ): Promise<{ value: T; timings: StageTimes & { encode: number } }> {
     refused = undefined;
     const started = performance.now();
     const inputs = await feeds(input);
     const preprocessed = observe(device.queue);
-    const result = await chain.run(inputs, last, names);
+    const result = await work(inputs);
     const ran = performance.now();
     const computed = observe(device.queue);
     try {
@@ -171,6 +178,21 @@ export function createGpuEngine(
         run(input, cut, names, (result) => encode(result, names, codec)),
       );
       return { tensors: value, timings };
+    },
+    async early(input, plan, onAnswer) {
+      const names = cutNames(plan.cut);
+      const { value, timings } = await quiet.during(() =>
+        compute(
+          input,
+          (inputs) => chainWithExits(chain, manifest, inputs, plan, onAnswer),
+          async ({ answers, result }) => ({
+            answers,
+            ...(result && { tensors: await encode(result, names, plan.codec) }),
+          }),
+        ),
+      );
+      const { encode: _, ...withoutEncode } = timings;
+      return { ...value, timings: value.tensors ? timings : withoutEncode };
     },
     async local(input) {
       const last = manifest.segments.length - 1;

@@ -1,6 +1,7 @@
 // HeadRuntime: what the client asks of the side that computes on this device. Two implementations stand behind it:
 // the browser's worker (src/worker) and Node (src/head/node/nodeRuntime.ts). It knows nothing of links or plans.
 import type { CodecParams } from '../codec/params.ts';
+import type { ExitVerdict } from '../model/exitRule.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
 
@@ -52,6 +53,28 @@ export interface LocalResult {
   timings: StageTimes;
 }
 
+/** A head with early exits on its way (docs/exits.md). */
+export interface EarlyPlan {
+  /** Indices into the manifest's exits, in the order of their cuts, none behind `cut`. */
+  exits: readonly number[];
+  /** Where the feature is encoded when no exit is sure enough. */
+  cut: number;
+  codec: CodecParams;
+}
+
+/** What an exit said. */
+export interface ExitAnswer extends ExitVerdict {
+  exit: number;
+  outputs: Tensors;
+}
+
+export interface EarlyResult {
+  /** Of the exits that ran, in their order. Where one was sure enough it is the last, and there is no `head`. */
+  answers: ExitAnswer[];
+  head?: Pick<HeadResult, 'frame' | 'rawBytes'>;
+  timings: StageTimes;
+}
+
 /** `loaded` and `total` in bytes over all files of this step. */
 export interface Progress {
   stage: 'download' | 'compile';
@@ -64,6 +87,10 @@ export interface LoadOptions {
   /** `GET ${artifacts}/${sha256}` answers a segment's bytes. */
   artifacts: string;
   token?: string;
+  /** Fetch the exits of the loaded segments too. One that cannot be fetched is no failure: it is done without. */
+  exits?: boolean;
+  /** Take segments from this device's store only: DOWNLOAD_FAILED at once where one is not there. */
+  keptOnly?: boolean;
 }
 
 export interface HeadRuntime {
@@ -72,6 +99,14 @@ export interface HeadRuntime {
   load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<void>;
   /** Runs segments 0…cut and encodes the feature at that cut. */
   head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult>;
+  /**
+   * Runs the head, asking exits on its way, and stops at the first that is sure enough. Exits that are not here and cannot be
+   * fetched are left out. Absent where the runtime knows no exits.
+   *
+   * @param onAnswer told of each answer that was not sure enough as it is there, before the rest of the head runs; of one twice
+   *   when the device is lost meanwhile
+   */
+  early?(input: RuntimeInput, plan: EarlyPlan, onAnswer?: (answer: ExitAnswer) => void): Promise<EarlyResult>;
   /** Runs every segment here. */
   local(input: RuntimeInput): Promise<LocalResult>;
   /** The picture as an upload: resized and cropped to the model's input, JPEG or WebP; or raw tensors. */

@@ -2,7 +2,7 @@
 // between them stay in GPU buffers. It neither downloads, preprocesses nor encodes.
 import * as ort from 'onnxruntime-web/webgpu';
 import { IsthmusError } from '../errors.ts';
-import type { Manifest, TensorInfo } from '../model/manifest.ts';
+import { exitPart, type Manifest, partOf, type TensorInfo } from '../model/manifest.ts';
 import type { Tensor, TensorData, Tensors } from '../tensor.ts';
 import { inferenceError } from './ortEnvironment.ts';
 
@@ -27,10 +27,10 @@ export class SegmentChain {
     return this.#sessions[segment] !== undefined;
   }
 
-  /** Compiles a segment. @throws IsthmusError INFERENCE_FAILED saying what to do. */
+  /** Compiles a segment, or an exit (see partOf). @throws IsthmusError INFERENCE_FAILED saying what to do. */
   async add(segment: number, bytes: Uint8Array): Promise<void> {
-    const isLast = segment === this.#manifest.segments.length - 1;
-    const { outputs } = this.#manifest.segments[segment]!;
+    const isLast = segment >= this.#manifest.segments.length - 1;
+    const { outputs } = partOf(this.#manifest, segment);
     // Features stay on the GPU; what the page reads anyway, and what the codec takes from the CPU, does not.
     const location = (info: TensorInfo) => (!isLast && info.dtype === 'float32' ? 'gpu-buffer' : 'cpu');
     try {
@@ -55,18 +55,23 @@ export class SegmentChain {
   }
 
   /**
-   * Runs segments 0…last.
-   * @param feeds the model's inputs; they stay the caller's
+   * Runs segments first…last.
+   * @param feeds the inputs of the first; they stay the caller's
    * @param wanted tensors to keep until `dispose`
    */
-  async run(feeds: ReadonlyMap<string, ort.Tensor>, last: number, wanted: string[]): Promise<ChainResult> {
+  async run(
+    feeds: ReadonlyMap<string, ort.Tensor>,
+    last: number,
+    wanted: string[],
+    first = 0,
+  ): Promise<ChainResult> {
     const alive = new Map(feeds);
     const drop = (name: string) => {
       if (!feeds.has(name)) alive.get(name)?.dispose();
       alive.delete(name);
     };
     try {
-      for (let i = 0; i <= last; i++) {
+      for (let i = first; i <= last; i++) {
         const outputs = await this.#runOne(i, alive);
         for (const [name, tensor] of Object.entries(outputs)) alive.set(name, tensor);
         const needed = new Set(wanted);
@@ -91,6 +96,14 @@ export class SegmentChain {
         for (const name of [...alive.keys()]) drop(name);
       },
     };
+  }
+
+  /** Runs an exit on the tensors of its cut; its outputs lie on the CPU. */
+  async runExit(exit: number, feature: ReadonlyMap<string, ort.Tensor>): Promise<Tensors> {
+    const outputs = new Map(Object.entries(await this.#runOne(exitPart(this.#manifest, exit), feature)));
+    const answer = await fromOrt(outputs, [...outputs.keys()]);
+    for (const tensor of outputs.values()) tensor.dispose();
+    return answer;
   }
 
   async #runOne(segment: number, alive: ReadonlyMap<string, ort.Tensor>) {

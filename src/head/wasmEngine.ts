@@ -3,6 +3,7 @@ import type * as ort from 'onnxruntime-web/webgpu';
 import { encodeTensor } from '../codec/cpu/encode.ts';
 import { preprocessImage } from '../image/preprocess.ts';
 import type { Manifest } from '../model/manifest.ts';
+import { chainWithExits } from './chainWithExits.ts';
 import { preprocessOf } from './checkInput.ts';
 import { describeCpu } from './device.ts';
 import type { Engine, EngineInput } from './engine.ts';
@@ -55,6 +56,21 @@ export function createWasmEngine(manifest: Manifest, extras: Partial<DeviceRepor
       const started = performance.now();
       const encoded = names.map((name) => encodeTensor(tensors[name]!, codec));
       return { tensors: encoded, timings: { ...timings, encode: performance.now() - started } };
+    },
+    async early(input, plan, onAnswer) {
+      const started = performance.now();
+      const inputs = feeds(input);
+      const prepared = performance.now();
+      const { answers, result, dispose } = await chainWithExits(chain, manifest, inputs, plan, onAnswer);
+      const names = cutNames(plan.cut);
+      const tensors = result && (await fromOrt(result.tensors, names));
+      dispose();
+      const ran = performance.now();
+      const preprocess = 'picture' in input ? { preprocess: prepared - started } : {};
+      const timings = { ...preprocess, head: ran - prepared };
+      if (!tensors) return { answers, timings };
+      const encoded = names.map((name) => encodeTensor(tensors[name]!, plan.codec));
+      return { answers, tensors: encoded, timings: { ...timings, encode: performance.now() - ran } };
     },
     async local(input) {
       const { tensors, timings } = await run(input, manifest.segments.length - 1, outputNames);

@@ -1,5 +1,6 @@
 // The public surface of `isthmus/model`: split an ONNX model into a chain of segments, or look at where it could be
 // split. Works in browsers and in Node; reads and writes no files (the command line does that).
+import { type AttachExitOptions, type AttachedExit, attachExit as attachExitTo } from './attachExit.ts';
 import { type AttachedTask, type AttachOptions, attachTask as attach } from './attachTask.ts';
 import { naturalCuts } from './bottlenecks.ts';
 import { cutName } from './cuts.ts';
@@ -9,6 +10,7 @@ import { infoOf, type OpenOptions, openModel, outputsOf, possibleCuts } from './
 import { type Partition, type PartitionOptions, partitionModel } from './partition.ts';
 import type { ShapeProbe } from './probe.ts';
 
+export type { AttachExitOptions, AttachedExit } from './attachExit.ts';
 export type { AttachedTask, AttachOptions } from './attachTask.ts';
 export type { ExternalFiles } from './externalData.ts';
 export type { Manifest, Preprocess, TensorInfo } from './manifest.ts';
@@ -59,6 +61,20 @@ export async function attachTask(
   options: OptionalProbe<AttachOptions>,
 ): Promise<AttachedTask> {
   return attach(model, { ...options, probe: options.probe ?? (await defaultProbe()) });
+}
+
+/**
+ * Gives a split model an early exit (docs/exits.md): an ONNX model from the tensors of a cut to the model's own outputs.
+ *
+ * @returns the manifest with the exit, under the same id, and the files to put beside it
+ * @throws IsthmusError OPTION_INVALID or CUT_INVALID, and as {@link partition}
+ * @example const { manifest, files } = await attachExit(model, { name: 'early', cut: 'neck1', onnx });
+ */
+export async function attachExit(
+  model: Manifest,
+  options: OptionalProbe<AttachExitOptions>,
+): Promise<AttachedExit> {
+  return attachExitTo(model, { ...options, probe: options.probe ?? (await defaultProbe()) });
 }
 
 /** A place where a model can be parted. */

@@ -10,7 +10,16 @@ import {
   type TensorInfo,
 } from './manifestSchema.ts';
 
-export type { CutInfo, Manifest, Preprocess, SegmentInfo, TaskInfo, TensorInfo } from './manifestSchema.ts';
+export type {
+  CutInfo,
+  ExitInfo,
+  ExitRule,
+  Manifest,
+  Preprocess,
+  SegmentInfo,
+  TaskInfo,
+  TensorInfo,
+} from './manifestSchema.ts';
 
 const hex = (bytes: ArrayBuffer) =>
   Array.from(new Uint8Array(bytes), (b) => b.toString(16).padStart(2, '0')).join('');
@@ -46,6 +55,21 @@ export async function manifestId(m: Omit<Manifest, 'id'>): Promise<string> {
 
 /** The task that the model's own chain is. */
 export const MAIN_TASK = 'main';
+
+/** Where a runtime keeps an exit among its segments: behind them, in the order of the manifest. */
+export const exitPart = ({ segments }: Pick<Manifest, 'segments'>, exit: number) => segments.length + exit;
+
+/** A segment, or the exit of {@link exitPart}. */
+export const partOf = (
+  { segments, exits = [] }: Pick<Manifest, 'segments' | 'exits'>,
+  part: number,
+): SegmentInfo => (part < segments.length ? segments[part]! : exits[part - segments.length]!);
+
+/** Exits at the cuts of a head of segments 0…last, in the order in which it meets them. */
+export function exitsUpTo({ exits = [] }: Pick<Manifest, 'exits'>, last: number): number[] {
+  const near = exits.map((_, i) => i).filter((i) => exits[i]!.cut <= last);
+  return near.sort((a, b) => exits[a]!.cut - exits[b]!.cut);
+}
 
 /** What requests may ask for. */
 export function taskNames({ tasks = [] }: Pick<Manifest, 'tasks'>): string[] {
@@ -83,6 +107,7 @@ export async function parseManifest(json: unknown): Promise<Manifest> {
   checkChain(m);
   checkLabels(m, '');
   checkTasks(m);
+  checkExits(m);
   if (m.preprocess) checkPicture(m.preprocess, m.inputs);
   const id = await manifestId(m);
   if (id !== m.id) throw invalid(`its id is ${m.id} but its content has ${id}`);
@@ -147,6 +172,26 @@ function checkTasks({ cuts, tasks = [] }: Manifest): void {
     const names = [`cuts.${t.cut}.tensors`, ...between.map((_, k) => `${path}segments.${k}.outputs`)];
     checkSegments(t.segments, [cut.tensors, ...between, t.outputs], [...names, `${path}outputs`], path);
     checkLabels(t, path);
+  }
+}
+
+/** Each exit hangs at a cut that exists and gives what the model gives. */
+function checkExits({ cuts, outputs, exits = [] }: Manifest): void {
+  const text = (list: readonly TensorInfo[]) => list.map(signature).join(', ');
+  for (const [i, exit] of exits.entries()) {
+    const path = `exits.${i}.`;
+    const cut = cuts[exit.cut];
+    if (!cut) throw invalid(`${path}cut: there is no cut ${exit.cut}`);
+    if (exits.findIndex(({ name }) => name === exit.name) !== i)
+      throw invalid(`${path}name: another exit is called '${exit.name}'`);
+    for (const [side, wanted, whose] of [
+      ['inputs', cut.tensors, `cuts.${exit.cut}.tensors`],
+      ['outputs', outputs, 'outputs'],
+    ] as const)
+      if (text(exit[side]) !== text(wanted))
+        throw invalid(
+          `${path}${side}: it has ${text(exit[side])}, but ${whose} of the manifest has ${text(wanted)}`,
+        );
   }
 }
 

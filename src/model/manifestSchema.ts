@@ -63,6 +63,31 @@ const task = v.object({
   labels: v.optional(v.array(v.string())),
 });
 
+/** A short end of the model at a cut, on the same device as the head: it answers where it is sure enough. */
+const exit = v.object({
+  name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][\w.-]{0,63}$/, 'must be a plain name')),
+  /** Index of the cut whose tensors feed it. */
+  cut: whole,
+  ...segment.entries,
+  /** When it is sure enough; made by `isthmus calibrate --exits`. Without one it never ends a run by itself. */
+  threshold: v.optional(
+    v.object({
+      /** Largest probability, its distance to the second, or entropy in nats, of the labelled output (else the first). */
+      rule: v.picklist(['confidence', 'margin', 'entropy']),
+      /** Enough at or above it, for `entropy` at or below it. */
+      value: v.number(),
+      /** Among pictures that end here: share whose best class is the whole model's. */
+      agreement: v.number(),
+      /** Share of all pictures that end here. */
+      coverage: v.number(),
+    }),
+  ),
+  /** What was measured on `images` other pictures, with 95 % intervals in `…Low` and `…High`; docs/exits.md. */
+  calibration: v.optional(v.record(v.string(), v.number())),
+});
+
+const MAX_EXITS = 8;
+
 /** More could not be asked for in one request. */
 const MAX_TASKS = 31;
 
@@ -105,6 +130,8 @@ export const manifestSchema = v.object({
   labels: v.optional(v.array(v.string())),
   /** Further tails, docs/tasks.md. They belong to the model's identity; a model without any has the id it always had. */
   tasks: v.optional(v.pipe(v.array(task), v.minLength(1), v.maxLength(MAX_TASKS))),
+  /** Early exits, docs/exits.md. Like calibration they are no part of the identity: no frame means another thing for them. */
+  exits: v.optional(v.pipe(v.array(exit), v.minLength(1), v.maxLength(MAX_EXITS))),
 });
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
@@ -112,4 +139,6 @@ export type SegmentInfo = v.InferOutput<typeof segment>;
 export type TensorInfo = v.InferOutput<typeof tensorInfo>;
 export type CutInfo = v.InferOutput<typeof cut>;
 export type TaskInfo = v.InferOutput<typeof task>;
+export type ExitInfo = v.InferOutput<typeof exit>;
+export type ExitRule = NonNullable<ExitInfo['threshold']>['rule'];
 export type Preprocess = v.InferOutput<typeof preprocess>;

@@ -22,11 +22,17 @@ export function topLabels(
   const { labels, postprocess } = manifest;
   const output = postprocess && outputs[postprocess.output];
   if (!labels || !output) return undefined;
-  const scores = toNumbers(output);
-  if (postprocess.scores === 'softmax') softmax(scores);
+  const scores = probabilities(output, postprocess.scores);
   return Array.from(scores, (score, index) => ({ index, label: labels[index] ?? `#${index}`, score }))
     .sort((a, b) => b.score - a.score || a.index - b.index)
     .slice(0, count);
+}
+
+/** Scores of one answer as probabilities; `softmax` means that they are logits. */
+export function probabilities(output: Tensor, kind: 'softmax' | 'none'): Float64Array {
+  const scores = toNumbers(output);
+  if (kind === 'softmax') softmax(scores);
+  return scores;
 }
 
 /** In place; the largest logit is subtracted first so that nothing overflows. NaN logits count as never. */

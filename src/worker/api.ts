@@ -1,7 +1,14 @@
 // What the page may ask of the worker: HeadRuntime without its getter, every answer free of functions so that it crosses
 // by structured clone. Types, and the shape in which errors cross; no behaviour of its own.
 import type { BrowserRuntimeOptions } from '../head/browserRuntime.ts';
-import type { DeviceReport, HeadResult, HeadRuntime, LoadOptions, Progress } from '../head/runtime.ts';
+import type {
+  DeviceReport,
+  EarlyResult,
+  HeadResult,
+  HeadRuntime,
+  LoadOptions,
+  Progress,
+} from '../head/runtime.ts';
 
 export type StartOptions = Pick<BrowserRuntimeOptions, 'device' | 'wasmPaths'>;
 
@@ -16,6 +23,7 @@ export interface WorkerApi {
   start(options: StartOptions, lock: string): Promise<WithDevice<boolean>>;
   load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<WithDevice<void>>;
   head(...args: Parameters<HeadRuntime['head']>): Promise<WithDevice<HeadResult>>;
+  early(...args: Parameters<NonNullable<HeadRuntime['early']>>): Promise<WithDevice<EarlyResult>>;
   local(
     ...args: Parameters<HeadRuntime['local']>
   ): Promise<WithDevice<Awaited<ReturnType<HeadRuntime['local']>>>>;

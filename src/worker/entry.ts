@@ -40,6 +40,10 @@ const api: WorkerApi = {
     const result = await runtime!.head(...args);
     return Comlink.transfer(report(result), [result.frame.buffer as ArrayBuffer]);
   }),
+  early: throwsWire(async (...args) => {
+    const result = await runtime!.early!(...args);
+    return Comlink.transfer(report(result), result.head ? [result.head.frame.buffer as ArrayBuffer] : []);
+  }),
   local: throwsWire(async (...args) => {
     const result = await runtime!.local(...args);
     const buffers = new Set(Object.values(result.outputs).map((tensor) => tensor.data.buffer as ArrayBuffer));

@@ -101,6 +101,11 @@ export async function spawnRuntime({ worker, ...options }: SpawnOptions = {}): P
         () => cut,
         async (api) => api.head(await sendable(input), cut, codec),
       ),
+    early: (input, plan, onAnswer) =>
+      need(
+        () => plan.cut,
+        async (api) => api.early(await sendable(input), plan, onAnswer && Comlink.proxy(onAnswer)),
+      ),
     local: (input) =>
       need(
         (m) => m.segments.length - 1,

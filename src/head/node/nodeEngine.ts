@@ -5,18 +5,30 @@ import { encodeTensor } from '../../codec/cpu/encode.ts';
 import { type CodecParams, type EncodedTensor, resolveCodec } from '../../codec/params.ts';
 import { IsthmusError } from '../../errors.ts';
 import { preprocessImage, resizeToCrop } from '../../image/preprocess.ts';
-import { type Manifest, modelTag } from '../../model/manifest.ts';
-import type { DType, Tensor, TensorData, Tensors } from '../../tensor.ts';
+import { judge } from '../../model/exitRule.ts';
+import { exitsUpTo, type Manifest, modelTag } from '../../model/manifest.ts';
+import type { Tensor, Tensors } from '../../tensor.ts';
 import { INPUT_CUT } from '../../wire/layout.ts';
 import { writeFrame } from '../../wire/writeFrame.ts';
 import { checkTensors, preprocessOf } from '../checkInput.ts';
 import { gzipFp16Bytes } from '../gzipFp16.ts';
 import { Profiles } from '../profiles.ts';
-import type { HeadResult, LoadOptions, LocalResult, Pixels, Progress, RuntimeInput } from '../runtime.ts';
+import type {
+  EarlyPlan,
+  EarlyResult,
+  ExitAnswer,
+  HeadResult,
+  LoadOptions,
+  LocalResult,
+  Pixels,
+  Progress,
+  RuntimeInput,
+} from '../runtime.ts';
+import { NodeExits } from './nodeExits.ts';
 import { decodeImage, encodeImage, warmUpImages } from './nodeImage.ts';
 import { nodeModelStore } from './nodeStore.ts';
+import { fromOrt, type Ort, type OrtTensor, toOrt } from './nodeTensors.ts';
 
-type Ort = typeof import('onnxruntime-node');
 const IMAGE_CODES = { jpeg: 0, webp: 1 } as const;
 
 export class NodeEngine {
@@ -25,6 +37,10 @@ export class NodeEngine {
   #sessions: InferenceSession[] = [];
   #loading: Promise<unknown> = Promise.resolve();
   readonly #store = nodeModelStore();
+  readonly #exits = new NodeExits(
+    (file) => this.#store.get(file),
+    (...args) => this.#compile(...args),
+  );
   readonly #profiles = new Profiles((file) => this.#store.get(file));
   #source: LoadOptions | undefined;
 
@@ -36,7 +52,7 @@ export class NodeEngine {
   }
 
   async #load(options: LoadOptions, last: number, onProgress: (p: Progress) => void): Promise<void> {
-    const { artifacts, token, manifest } = options;
+    const { artifacts, token, keptOnly, manifest } = options;
     if (this.#manifest?.id !== manifest.id) await this.close();
     this.#source = options;
     this.#manifest = manifest; // labels and preprocessing may change under one id
@@ -49,7 +65,7 @@ export class NodeEngine {
     for (const { sha256, bytes } of wanted) {
       const at = before;
       const report = (loaded: number) => onProgress({ stage: 'download', loaded: at + loaded, total });
-      files.push(await this.#store.get({ artifacts, sha256, bytes, token }, report));
+      files.push(await this.#store.get({ artifacts, sha256, bytes, token, keptOnly }, report));
       before += bytes;
     }
     before = 0;
@@ -58,21 +74,57 @@ export class NodeEngine {
       before += segment.bytes;
       onProgress({ stage: 'compile', loaded: before, total });
     }
+    if (options.exits) await this.#exits.here(exitsUpTo(manifest, last), options).catch(() => undefined);
   }
 
   async head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult> {
-    const manifest = this.#known();
+    this.#known();
     const params = await this.#profiles.complete(resolveCodec(codec), this.#source!, cut);
     const clock = stopwatch();
     const tensors = await this.#inputs(input);
     const preprocess = clock();
     const feature = await this.#chain(tensors, cut);
     const head = clock();
-    const parts = manifest.cuts[cut]!.tensors.map(({ name }) => pick(feature, name));
+    const encoded = this.#encode(feature, cut, params);
+    return { ...encoded, timings: { preprocess, head, encode: clock() } };
+  }
+
+  async early(
+    input: RuntimeInput,
+    { exits, cut, codec }: EarlyPlan,
+    onAnswer: (answer: ExitAnswer) => void,
+  ): Promise<EarlyResult> {
+    const manifest = this.#known();
+    const params = await this.#profiles.complete(resolveCodec(codec), this.#source!, cut);
+    const here = await this.#exits.here(exits, this.#source!);
+    const clock = stopwatch();
+    let values = await this.#inputs(input);
+    const preprocess = clock();
+    const answers: ExitAnswer[] = [];
+    let next = 0;
+    for (const { exit, session } of here) {
+      const info = manifest.exits![exit]!;
+      values = await this.#chain(values, info.cut, next);
+      next = info.cut + 1;
+      const outputs = await this.#run(session, values, `Exit '${info.name}'`);
+      const verdict = judge(manifest, info, outputs);
+      if (!verdict) continue; // NaN: the whole model will say so
+      const answer = { exit, outputs, ...verdict };
+      answers.push(answer);
+      if (verdict.enough) return { answers, timings: { preprocess, head: clock() } };
+      onAnswer(answer);
+    }
+    const feature = await this.#chain(values, cut, next);
+    const head = clock();
+    const { frame, rawBytes } = this.#encode(feature, cut, params);
+    return { answers, head: { frame, rawBytes }, timings: { preprocess, head, encode: clock() } };
+  }
+
+  #encode(feature: Tensors, cut: number, params: CodecParams): Pick<HeadResult, 'frame' | 'rawBytes'> {
+    const parts = this.#known().cuts[cut]!.tensors.map(({ name }) => pick(feature, name));
     const encoded = parts.map((t) => encodeTensor(t, params));
-    const frame = this.#frame(cut, encoded);
     const rawBytes = parts.reduce((sum, t) => sum + t.data.byteLength, 0);
-    return { frame, timings: { preprocess, head, encode: clock() }, rawBytes };
+    return { frame: this.#frame(cut, encoded), rawBytes };
   }
 
   async local(input: RuntimeInput): Promise<LocalResult> {
@@ -125,7 +177,7 @@ export class NodeEngine {
     const sessions = this.#sessions;
     this.#sessions = [];
     this.#manifest = undefined;
-    await Promise.all(sessions.map((s) => s.release()));
+    await Promise.all([...sessions.map((s) => s.release()), this.#exits.release()]);
   }
 
   #known(): Manifest {
@@ -142,23 +194,28 @@ export class NodeEngine {
     return { [spec.input]: preprocessImage(await pixelsOf(input), spec) };
   }
 
-  /** Runs segments 0…last; the result holds every tensor that was named on the way. */
-  async #chain(inputs: Tensors, last: number): Promise<Tensors> {
-    const ort = await this.#loadOrt();
+  /** Runs segments first…last; the result holds every tensor that was named on the way. */
+  async #chain(inputs: Tensors, last: number, first = 0): Promise<Tensors> {
     const named = { ...inputs };
-    for (let i = 0; i <= last; i++) {
+    for (let i = first; i <= last; i++) {
       const session = this.#sessions[i];
       if (!session)
         throw new IsthmusError('INTERNAL', `Segment ${i} was not loaded before it was run; report it.`);
-      try {
-        const feeds = session.inputNames.map((name) => [name, toOrt(ort, pick(named, name))]);
-        const results = await session.run(Object.fromEntries(feeds));
-        for (const name of session.outputNames) named[name] = fromOrt(results[name] as OrtTensor);
-      } catch (thrown) {
-        throw IsthmusError.from(thrown, 'INFERENCE_FAILED', `Segment ${i} failed in onnxruntime-node.`);
-      }
+      Object.assign(named, await this.#run(session, named, `Segment ${i}`));
     }
     return named;
+  }
+
+  async #run(session: InferenceSession, named: Tensors, what: string): Promise<Tensors> {
+    const ort = await this.#loadOrt();
+    try {
+      const feeds = session.inputNames.map((name) => [name, toOrt(ort, pick(named, name))]);
+      const results = await session.run(Object.fromEntries(feeds));
+      const outputs = session.outputNames.map((name) => [name, fromOrt(results[name] as OrtTensor)]);
+      return Object.fromEntries(outputs);
+    } catch (thrown) {
+      throw IsthmusError.from(thrown, 'INFERENCE_FAILED', `${what} failed in onnxruntime-node.`);
+    }
   }
 
   async #compile(bytes: Uint8Array, file: string): Promise<InferenceSession> {
@@ -188,8 +245,6 @@ export class NodeEngine {
   }
 }
 
-type OrtTensor = import('onnxruntime-node').Tensor;
-
 /** Milliseconds since the last call. */
 function stopwatch(): () => number {
   let last = performance.now();
@@ -210,22 +265,4 @@ function pick(tensors: Tensors, name: string): Tensor {
   const tensor = tensors[name];
   if (tensor) return tensor;
   throw new IsthmusError('INPUT_INVALID', `The tensor '${name}' is missing.`);
-}
-
-/** Where the platform has Float16Array, onnxruntime-node 1.30 wraps halves in it and then cannot read them itself. */
-function toOrt(ort: Ort, { dtype, data, shape }: Tensor): OrtTensor {
-  if (dtype !== 'float16') return new ort.Tensor(dtype, data as Float32Array, shape as number[]);
-  const patterns = new ort.Tensor('uint16', data as Uint16Array, shape as number[]);
-  return Object.defineProperty(patterns, 'type', { value: dtype }) as unknown as OrtTensor;
-}
-
-/** float16 arrives as Float16Array where the engine has one; inside Isthmus it is bits. */
-function fromOrt(t: OrtTensor): Tensor {
-  const data = t.data as TensorData;
-  const bits = t.type === 'float16' && !(data instanceof Uint16Array);
-  return {
-    dtype: t.type as DType,
-    shape: t.dims,
-    data: bits ? new Uint16Array(data.buffer, data.byteOffset, data.length) : data,
-  };
 }

@@ -1,10 +1,11 @@
 // The whole vocabulary between nodeRuntime.ts and nodeWorker.ts. Types only.
 import type { ErrorJSON } from '../../errors.ts';
-import type { HeadRuntime, LoadOptions, Progress } from '../runtime.ts';
+import type { EarlyPlan, ExitAnswer, HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../runtime.ts';
 
 export type Call =
   | { method: 'load'; args: [options: LoadOptions, last: number] }
   | { method: 'head'; args: Parameters<HeadRuntime['head']> }
+  | { method: 'early'; args: [input: RuntimeInput, plan: EarlyPlan] }
   | { method: 'local'; args: Parameters<HeadRuntime['local']> }
   | { method: 'remote'; args: Parameters<HeadRuntime['remote']> }
   | { method: 'gzipFp16Bytes'; args: Parameters<HeadRuntime['gzipFp16Bytes']> }
@@ -14,4 +15,5 @@ export type FromWorker = { id: number } & (
   | { value: unknown }
   | { error: ErrorJSON }
   | { progress: Progress }
+  | { answer: ExitAnswer }
 );

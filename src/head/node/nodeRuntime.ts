@@ -3,13 +3,21 @@
 import { cpus } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { IsthmusError } from '../../errors.ts';
-import type { DeviceReport, HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../runtime.ts';
+import type {
+  DeviceReport,
+  ExitAnswer,
+  HeadRuntime,
+  LoadOptions,
+  Progress,
+  RuntimeInput,
+} from '../runtime.ts';
 import type { Call, FromWorker } from './nodeMessages.ts';
 
 interface Pending {
   resolve(value: unknown): void;
   reject(error: IsthmusError): void;
   onProgress: ((p: Progress) => void) | undefined;
+  onAnswer: ((answer: ExitAnswer) => void) | undefined;
 }
 
 /** How long `close` waits for a thread to finish what it computes and to release its sessions. */
@@ -50,6 +58,10 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
       call.onProgress?.(message.progress);
       return;
     }
+    if ('answer' in message) {
+      call.onAnswer?.(message.answer);
+      return;
+    }
     pending.delete(message.id);
     // While closing, the thread is what `close` waits for, though nothing is pending any more.
     if (pending.size === 0 && !closed) worker?.unref();
@@ -72,13 +84,17 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
     for (const call of calls) call.reject(error);
   }
 
-  function ask<T>(call: Call, onProgress?: (p: Progress) => void): Promise<T> {
+  function ask<T>(
+    call: Call,
+    onProgress?: Pending['onProgress'],
+    onAnswer?: Pending['onAnswer'],
+  ): Promise<T> {
     if (closed) return Promise.reject(isClosed());
     return new Promise<T>((resolve, reject) => {
       const id = ++ids;
       worker ??= start();
       worker.ref();
-      pending.set(id, { resolve: resolve as Pending['resolve'], reject, onProgress });
+      pending.set(id, { resolve: resolve as Pending['resolve'], reject, onProgress, onAnswer });
       try {
         worker.postMessage({ id, call });
       } catch (thrown) {
@@ -97,9 +113,13 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
   }
 
   /** A thread that replaced a dead one gets back what the call needs; otherwise nothing happens. */
-  async function need<T>(last: (m: LoadOptions['manifest']) => number, call: Call): Promise<T> {
+  async function need<T>(
+    last: (m: LoadOptions['manifest']) => number,
+    call: Call,
+    onAnswer?: Pending['onAnswer'],
+  ): Promise<T> {
     if (model && there < last(model.manifest)) await load(model, last(model.manifest));
-    return ask<T>(call);
+    return ask<T>(call, undefined, onAnswer);
   }
 
   /**
@@ -123,6 +143,8 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
     device,
     load,
     head: (input, cut, codec) => need(() => cut, { method: 'head', args: [compact(input), cut, codec] }),
+    early: (input, plan, onAnswer) =>
+      need(() => plan.cut, { method: 'early', args: [compact(input), plan] }, onAnswer),
     local: (input) => need((m) => m.segments.length - 1, { method: 'local', args: [compact(input)] }),
     remote: (input, format, quality) =>
       need(() => -1, { method: 'remote', args: [compact(input), format, quality] }),

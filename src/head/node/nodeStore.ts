@@ -12,7 +12,12 @@ const BUDGET = 4 * 1024 ** 3;
 
 /** The model store of this machine, in {@link cacheFolder}. */
 export function nodeModelStore(folder = cacheFolder()): ModelStore {
-  return new ModelStore({ cache: new SegmentCache(BUDGET, folder ? folderStore(folder) : NOTHING) });
+  return new ModelStore({ cache: new SegmentCache(BUDGET, nodeKept(folder)) });
+}
+
+/** What this machine keeps beside segments, in the same folder. */
+export function nodeKept(folder = cacheFolder()): SafeStore {
+  return folder ? folderStore(folder) : NOTHING;
 }
 
 /** `ISTHMUS_CACHE` (empty: keep nothing), else where the platform wants caches. */

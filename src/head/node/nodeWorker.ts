@@ -16,6 +16,8 @@ async function perform(id: number, call: Call): Promise<unknown> {
       return engine.load(...call.args, (progress) => post({ id, progress }));
     case 'head':
       return engine.head(...call.args);
+    case 'early':
+      return engine.early(...call.args, (answer) => post({ id, answer }));
     case 'local':
       return engine.local(...call.args);
     case 'remote':

@@ -11,6 +11,8 @@ export interface SegmentRequest {
   sha256: string;
   bytes: number;
   token?: string | undefined;
+  /** Nothing is fetched. */
+  keptOnly?: boolean | undefined;
 }
 
 export interface ModelStoreOptions {
@@ -59,6 +61,11 @@ export class ModelStore {
       }
       await this.#cache.drop(sha256);
     }
+    if (request.keptOnly)
+      throw new IsthmusError(
+        'DOWNLOAD_FAILED',
+        `A part of the model (sha256 ${sha256.slice(0, 12)}…) is not kept on this device. Load it while the tail can be reached.`,
+      );
     const target: DownloadTarget = {
       url: `${request.artifacts}/${sha256}`,
       bytes: request.bytes,

@@ -174,7 +174,8 @@ async function splitFiles(folder: string): Promise<string[]> {
     if (!json.format?.startsWith('isthmus-manifest/')) return [];
     const profiles = (json.cuts ?? []).flatMap(({ profile }) => (profile ? [profile.file] : []));
     const tasks = (json.tasks ?? []).flatMap((task) => task.segments);
-    return [MANIFEST, ...[...(json.segments ?? []), ...tasks].map(({ file }) => file), ...profiles];
+    const exits = json.exits ?? [];
+    return [MANIFEST, ...[...(json.segments ?? []), ...tasks, ...exits].map(({ file }) => file), ...profiles];
   } catch {
     return [];
   }

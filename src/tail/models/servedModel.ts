@@ -23,7 +23,7 @@ export interface ServedModel extends ModelFiles {
   bytes: number;
   /** Calibrated profiles of its cuts, by the names that frames give. */
   profiles: ReadonlyMap<string, CodecProfile>;
-  /** Segments and files of profiles, by sha256. */
+  /** Segments, exits and files of profiles, by sha256. */
   artifacts: ReadonlyMap<string, Artifact>;
   /** True once a newer state of the folder has taken its place: it is answered for a while only. */
   retired: boolean;
@@ -62,7 +62,7 @@ export async function loadServedModel(folder: string, version = basename(folder)
   const artifacts = new Map<string, Artifact>();
   try {
     const segments = [...manifest.segments, ...(manifest.tasks ?? []).flatMap((task) => task.segments)];
-    for (const segment of segments) {
+    for (const segment of [...segments, ...(manifest.exits ?? [])]) {
       const known = artifacts.get(segment.sha256);
       if (known?.bytes === segment.bytes) continue;
       const path = join(folder, segment.file);
