@@ -2,12 +2,14 @@
 import { connectOn } from './client/connect.ts';
 import type { ConnectOptions, Session } from './client/types.ts';
 import { nodeRuntime } from './head/node/nodeRuntime.ts';
+import { nodeKept } from './head/node/nodeStore.ts';
 
+export type * from './client/streamTypes.ts';
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';
 export { IsthmusError } from './errors.ts';
 
 /** As in the browser (src/index.ts); `device` and `worker` are ignored. */
 export function connect(endpoint: string, options?: ConnectOptions): Promise<Session> {
-  return connectOn({ start: async () => nodeRuntime() }, endpoint, options);
+  return connectOn({ start: async () => nodeRuntime(), kept: nodeKept }, endpoint, options);
 }

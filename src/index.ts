@@ -1,8 +1,10 @@
 // isthmus in the browser: the whole public surface. The device is a worker with WebGPU or wasm.
 import { connectOn } from './client/connect.ts';
 import type { ConnectOptions, Session } from './client/types.ts';
+import { createSafeStore } from './head/store/safeStore.ts';
 import { spawnRuntime } from './worker/spawn.ts';
 
+export type * from './client/streamTypes.ts';
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';
 export { IsthmusError } from './errors.ts';
@@ -21,8 +23,10 @@ export { IsthmusError } from './errors.ts';
  * await session.close();
  */
 export function connect(endpoint: string, options?: ConnectOptions): Promise<Session> {
-  return connectOn({ start: startWorker }, endpoint, options);
+  return connectOn({ start: startWorker, kept }, endpoint, options);
 }
+
+const kept = () => createSafeStore('isthmus-manifests');
 
 const startWorker = ({ device, worker, wasmPaths }: ConnectOptions) =>
   spawnRuntime({ ...(device && { device }), ...(worker && { worker }), ...(wasmPaths && { wasmPaths }) });

@@ -179,7 +179,7 @@ async function drive(session: Session, fault: Fault, row: Row, transport: Choice
   if (row.outcome === 'local') {
     expect(report).toMatchObject({
       ran: 'local',
-      degraded: expect.stringMatching(/^(OFFLINE|MODEL_MISMATCH|NOT_ISTHMUS): /),
+      degraded: expect.stringMatching(/^(OFFLINE|MODEL_MISMATCH|NOT_ISTHMUS|STALL): /),
     });
   } else {
     expect(report).toMatchObject({ ran: 'split' });

@@ -10,6 +10,7 @@ const PARTS = ['mark-head', 'leg-head', 'mark-neck', 'leg-tail', 'mark-tail'] as
 const LIT: Record<Plan, readonly (typeof PARTS)[number][]> = {
   split: PARTS,
   local: ['mark-head'],
+  exit: ['mark-head'],
   remote: ['leg-head', 'mark-neck', 'leg-tail', 'mark-tail'],
 };
 /** The replay of a finished run lasts this long, however short the run was. */

@@ -135,7 +135,9 @@ async function openSession(signal: AbortSignal): Promise<Session> {
   controls.models(model === undefined || names.includes(model) ? names : [model, ...names]);
   const endpoint = `${base}/models/${encodeURIComponent(settings.model)}`;
   const { mode, device, preset: codec } = settings;
-  const options = { mode, device, codec, signal, onProgress: showProgress };
+  // The page shows what crosses; an early exit would answer most photos before anything does.
+  const exits = 'off' as const;
+  const options = { mode, device, codec, exits, signal, onProgress: showProgress };
   try {
     return await connect(endpoint, settings.cut ? { ...options, cut: settings.cut } : options);
   } catch (thrown) {

@@ -6,7 +6,7 @@ import { cutIndex, MAIN_TASK, type Manifest, taskNames } from '../model/manifest
 import { defaultCut, type Plan, plansOf } from './plan.ts';
 import type { ConnectOptions, Mode, RunOptions } from './types.ts';
 
-export type Defaults = Pick<ConnectOptions, 'mode' | 'cut' | 'codec' | 'upload'>;
+export type Defaults = Pick<ConnectOptions, 'mode' | 'cut' | 'codec' | 'upload' | 'plan' | 'limits'>;
 
 export interface Choice {
   plans: readonly [Plan, ...Plan[]];
@@ -17,6 +17,8 @@ export interface Choice {
   /** Undefined where none are named: the model's own chain answers. */
   tasks: readonly string[] | undefined;
   keep: boolean;
+  /** Milliseconds after sending when this device had better begin as well, where the planner knows. */
+  patienceMs?: number;
 }
 
 /** What the tail is told about a request. */
@@ -78,6 +80,13 @@ function plansFor(mode: Mode, tasks: readonly string[] | undefined): readonly [P
     ...others,
     ...(tasks.includes(MAIN_TASK) && plans.includes('local') ? (['local'] as const) : []),
   ];
+}
+
+/** The same choice while the tail is known to be away: what can be answered here is. Itself where that changes nothing. */
+export function homeFirst(choice: Choice): Choice {
+  const { plans, tasks, keep } = choice;
+  if (plans.indexOf('local') <= 0 || keep || tasks?.some((name) => name !== MAIN_TASK)) return choice;
+  return { ...choice, plans: ['local', ...plans.filter((plan) => plan !== 'local')] };
 }
 
 /** No later than the tasks allow. @throws CUT_INVALID for a cut that is */

@@ -7,7 +7,10 @@ import { makeTransport } from '../transport/makeTransport.ts';
 import type { Transport } from '../transport/transport.ts';
 import { choose } from './choose.ts';
 import { fetchManifest, resolveEndpoint } from './endpoint.ts';
+import { checkExits, mayExit } from './exits.ts';
 import { createLoader, type Loader } from './loader.ts';
+import { remember } from './memory.ts';
+import { type Absence, lookup, maySurvive, searchTail } from './offline.ts';
 import { defaultCut, mayFallBack, plansOf } from './plan.ts';
 import type { Platform } from './platform.ts';
 import { openScope } from './scope.ts';
@@ -25,11 +28,15 @@ export async function connectOn(
   const scope = openScope([signal]);
   let runtime: HeadRuntime | undefined;
   let transport: Transport | undefined;
+  const kept = options.offline === false ? undefined : platform.kept?.();
+  const model = lookup(maySurvive(options.mode) ? kept : undefined, String(address));
   try {
     scope.signal.throwIfAborted();
     onProgress?.({ stage: 'manifest', loaded: 0, total: 0 });
     const access = { token, signal: scope.signal };
-    const endpoint = await scope.race(resolveEndpoint(String(address), access));
+    const endpoint = await scope.race(
+      model.orKnown(resolveEndpoint(String(address), access), (known) => known.endpoint),
+    );
     const { datagrams, webTransport } = options;
     transport = makeTransport(options.transport ?? 'auto', {
       ...{ base: endpoint.base, model: endpoint.model, token },
@@ -39,13 +46,31 @@ export async function connectOn(
     // Beside the manifest and the downloads; a session that stays at home opens nothing.
     const warm = plansOf(options.mode ?? 'prefer-split')[0] === 'local' ? undefined : transport.warm?.();
     warm?.catch(() => undefined);
-    const manifest = await scope.race(fetchManifest(endpoint, access));
+    const manifest = await scope.race(
+      model.orKnown(fetchManifest(endpoint, access), (known) => known.manifest),
+    );
+    const { away } = model;
+    if (kept && !away) remember(kept, String(address), { endpoint, manifest });
     const need = segmentsNeeded(manifest, options);
     runtime = options.runtime ?? (await startOn(platform, options, scope));
-    const loader = createLoader({ runtime, manifest, artifacts: endpoint.artifacts, token, onProgress });
-    await scope.race(preload(loader, need, manifest, options));
-    if (warm) await scope.race(warm);
-    return createSession({ manifest, runtime, transport, loader, defaults: options });
+    const loader = createLoader({
+      ...{ runtime, manifest, artifacts: endpoint.artifacts, token, onProgress },
+      exits: mayExit(manifest, options),
+    });
+    let absence: Absence | undefined;
+    if (away) {
+      await scope.race(whole(loader, manifest, away));
+      const ask = (signal: AbortSignal) => fetchManifest(endpoint, { token, signal });
+      absence = searchTail({ ask, manifest, away });
+    } else {
+      await scope.race(preload(loader, need, manifest, options));
+      if (warm) await scope.race(warm);
+    }
+    const parts = { manifest, runtime, transport, loader, defaults: options };
+    const times = platform.kept?.();
+    const session = createSession({ ...parts, ...(absence && { absence }), ...(times && { kept: times }) });
+    if (options.standby) loader.upTo(manifest.segments.length - 1).catch(() => undefined);
+    return session;
   } catch (thrown) {
     transport?.close().catch(() => undefined);
     if (!options.runtime) runtime?.close().catch(() => undefined); // not awaited: a dead worker may never answer
@@ -56,7 +81,7 @@ export async function connectOn(
 }
 
 /** What does not depend on the model. @throws OPTION_INVALID */
-function checkOptions({ transport = 'auto', datagrams = 'auto', upload = {} }: ConnectOptions): void {
+function checkOptions({ transport = 'auto', datagrams = 'auto', upload = {}, exits }: ConnectOptions): void {
   const wrong = (what: string) => new IsthmusError('OPTION_INVALID', what);
   if (!['auto', 'webtransport', 'websocket', 'fetch'].includes(transport))
     throw wrong(`There is no transport '${transport}'; there are auto, webtransport, websocket and fetch.`);
@@ -66,6 +91,7 @@ function checkOptions({ transport = 'auto', datagrams = 'auto', upload = {} }: C
   if (format !== 'jpeg' && format !== 'webp') throw wrong(`upload.format is jpeg or webp, not '${format}'.`);
   if (!(quality >= 0 && quality <= 1))
     throw wrong(`upload.quality lies in 0…1, as for a canvas, not ${quality}.`);
+  checkExits(exits);
 }
 
 /** A start that was given up still ends some time; what it made must not stay. */
@@ -86,6 +112,13 @@ function segmentsNeeded(manifest: Manifest, options: ConnectOptions): number {
   if (plans[0] === 'local') return manifest.segments.length - 1;
   if (cut === undefined && manifest.cuts.length === 0 && plans.length > 1) return -1;
   return cut ?? defaultCut(manifest);
+}
+
+/** Without a tail a session is worth starting only when everything is on this device. @throws `away` */
+async function whole(loader: Loader, manifest: Manifest, away: IsthmusError): Promise<void> {
+  await loader.keptUpTo(manifest.segments.length - 1).catch(() => {
+    throw away;
+  });
 }
 
 /** With `prefer-*` a device that cannot load the model is no reason to fail: runs will take another way and say so. */

@@ -45,8 +45,9 @@ export async function cross(
   wish: Wish,
   sending: Sending,
   signal: AbortSignal,
+  onTrouble?: SendOptions['onTrouble'],
 ): Promise<Crossed> {
-  const options = sendOptions(sending, signal);
+  const options = { ...sendOptions(sending, signal), ...(onTrouble && { onTrouble }) };
   if (!wish.tasks && !wish.keep) return exchange(transport, manifest, frame, options);
   const answered = await exchangeTasks(transport, manifest, frame, taskWish(manifest, wish), options);
   return crossed(manifest, wish, answered, frame);

@@ -8,6 +8,10 @@ import type { TokenSource } from '../transport/transport.ts';
 export interface Loader {
   /** Segments 0…last; -1 only tells the runtime which model it is about, which the remote plan needs. */
   upTo(last: number): Promise<void>;
+  /** The same without any download. @throws DOWNLOAD_FAILED where this device does not keep a segment */
+  keptUpTo(last: number): Promise<void>;
+  /** The last segment that is here; -2 before anything was loaded. */
+  readonly last: number;
   /** After a lost device or a dead worker nothing is there any more. */
   forget(): void;
 }
@@ -17,6 +21,8 @@ export interface LoaderParts {
   manifest: Manifest;
   artifacts: string;
   token?: TokenSource | undefined;
+  /** Early exits are wanted as well. */
+  exits?: boolean;
   /** Told of every load, those of a run that needs more segments than before included. */
   onProgress?: ((p: Progress) => void) | undefined;
 }
@@ -29,33 +35,50 @@ const LASTING: ReadonlySet<ErrorCode> = new Set([
 ]);
 const PAUSE_MS = 10_000;
 
-export function createLoader({ runtime, manifest, artifacts, token, onProgress }: LoaderParts): Loader {
+export function createLoader({
+  runtime,
+  manifest,
+  artifacts,
+  token,
+  exits,
+  onProgress,
+}: LoaderParts): Loader {
   const NOTHING = -2;
   let there = NOTHING;
   let queue: Promise<unknown> = Promise.resolve();
 
   let failed: { last: number; error: IsthmusError; until: number } | undefined;
 
-  async function load(last: number): Promise<void> {
+  async function load(last: number, keptOnly = false): Promise<void> {
     if (last <= there) return;
     if (failed && last >= failed.last && performance.now() < failed.until) throw failed.error;
     const value = typeof token === 'function' ? await token() : token;
+    const options = { manifest, artifacts, ...(value && { token: value }), ...(exits && { exits }) };
     try {
-      await runtime.load({ manifest, artifacts, ...(value && { token: value }) }, last, onProgress);
+      await runtime.load(keptOnly ? { ...options, keptOnly } : options, last, onProgress);
     } catch (thrown) {
       const lasting = thrown instanceof IsthmusError && LASTING.has(thrown.code);
       if (lasting) failed = { last, error: thrown, until: performance.now() + PAUSE_MS };
       throw thrown;
+    } finally {
+      // A device that is lost later may download again.
+      if (keptOnly) await runtime.load(options, Math.max(there, -1)).catch(() => undefined);
     }
     there = Math.max(there, last);
   }
 
+  async function upTo(last: number, keptOnly?: boolean): Promise<void> {
+    if (last <= there) return;
+    const next = queue.then(() => load(last, keptOnly));
+    queue = next.catch(() => undefined);
+    await next;
+  }
+
   return {
-    async upTo(last) {
-      if (last <= there) return;
-      const next = queue.then(() => load(last));
-      queue = next.catch(() => undefined);
-      await next;
+    upTo: (last) => upTo(last),
+    keptUpTo: (last) => upTo(last, true),
+    get last() {
+      return there;
     },
     forget() {
       there = NOTHING;

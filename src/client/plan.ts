@@ -13,6 +13,7 @@ const ORDER: Record<Mode, readonly [Plan, ...Plan[]]> = {
   'prefer-split': ['split', 'local', 'remote'],
   'prefer-local': ['local', 'split', 'remote'],
   'prefer-remote': ['remote', 'split', 'local'],
+  auto: ['split', 'local', 'remote'],
 };
 
 /** Plans in the order to try them. @throws OPTION_INVALID listing the modes. */

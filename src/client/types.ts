@@ -4,13 +4,15 @@
 import type { CodecParams, PresetName } from '../codec/params.ts';
 import type { IsthmusError } from '../errors.ts';
 import type { DeviceReport, HeadRuntime, Pixels } from '../head/runtime.ts';
-import type { Manifest } from '../model/manifest.ts';
+import type { ExitRule, Manifest } from '../model/manifest.ts';
 import type { Label } from '../model/topLabels.ts';
+import type { Limits } from '../planner/limits.ts';
 import type { Tensors } from '../tensor.ts';
 import type { TransportKind } from '../transport/transport.ts';
 import type { WebTransportClass } from '../transport/webtransport.ts';
+import type { StreamOptions, StreamResult, StreamSource } from './streamTypes.ts';
 
-export type { Label };
+export type { Label, Limits };
 
 /**
  * How a session may compute. `only-*` throws when its way fails; `prefer-*` takes another one and says so in
@@ -19,6 +21,7 @@ export type { Label };
  * - `prefer-split`: here up to the cut, then the tail; else all here (tail away); else all there (device failed).
  * - `prefer-local`: everything here; else split (the first segments may run where the whole does not); else remote.
  * - `prefer-remote`: the picture travels, cropped to the model's input; else split; else all here.
+ * - `auto`: whichever is expected to be the fastest, by measurement (docs/planner.md); the others where it fails.
  *
  * Mistakes of the caller (a broken picture, a wrong option) are thrown in every mode.
  */
@@ -28,7 +31,8 @@ export type Mode =
   | 'prefer-local'
   | 'only-local'
   | 'prefer-remote'
-  | 'only-remote';
+  | 'only-remote'
+  | 'auto';
 
 /**
  * What `session.run` accepts: a picture in any form the platform knows, or named tensors.
@@ -81,8 +85,34 @@ export interface ConnectOptions {
   cut?: string | number;
   /** Preset name or full codec parameters; default `isthmus`, with the calibrated profile of the cut where the manifest has one. */
   codec?: PresetName | CodecParams;
+  /**
+   * `measured`: what `cut` and `codec` leave open is chosen for each run by measurement, within the mode (docs/planner.md). Default:
+   * `measured` under the mode `auto`, else `fixed`.
+   */
+  plan?: 'fixed' | 'measured';
+  /** What measured plans must not exceed. */
+  limits?: Limits;
   /** Upload of the remote plan; `quality` is 0…1, as for a canvas. Default: JPEG, 0.85. */
   upload?: { format?: 'jpeg' | 'webp'; quality?: number };
+  /**
+   * Under `prefer-split` and `prefer-remote`: when the tail is slower than it usually is (95th percentile of recent answers,
+   * 1 s while few are known), cannot be reached, or would miss the deadline, the whole model runs here as well if its
+   * segments are on this device, and the first answer counts. Default true.
+   */
+  hedge?: boolean;
+  /** Fetch what the mode does not need as well, behind the session's back, for hedges and for starts without a network. Default false. */
+  standby?: boolean;
+  /**
+   * Under `prefer-*`: keep the manifest beside the segments, and start from both where no tail can be reached; answers are
+   * then computed here, say why in `report.degraded`, and the tail is looked for in the background. Default true.
+   */
+  offline?: boolean;
+  /**
+   * Early exits of the model (docs/exits.md), under `prefer-split`: `auto` asks them on the way to the cut, and one that is sure
+   * enough answers without anything being sent. Past the deadline, or when nothing else worked, the last one answers and
+   * `report.degraded` says why. Default: `auto` where the manifest has a calibrated exit, else `off`.
+   */
+  exits?: 'auto' | 'off';
   /** Bearer token of the tail; a function is asked before every request. */
   token?: string | (() => string | Promise<string>);
   /**
@@ -111,6 +141,8 @@ export interface RunOptions {
   priority?: 'high' | 'normal' | 'low';
   /** Override the session's choice for this run only. */
   mode?: Mode;
+  plan?: 'fixed' | 'measured';
+  limits?: Limits;
   cut?: string | number;
   codec?: PresetName | CodecParams;
   /**
@@ -118,6 +150,13 @@ export interface RunOptions {
    * Tasks run at the tail only: where everything ran here, `main` alone is answered.
    */
   tasks?: readonly string[];
+  /** Overrides the session's. */
+  exits?: 'auto' | 'off';
+  /**
+   * Told of what an early exit says that was not sure enough to end the run, while the rest of it goes on; `run` resolves with the
+   * better answer. At most once per exit, and not where the first answer is the last.
+   */
+  onProvisional?: (result: Result) => void;
   /** Told of each task as soon as its answer is here; `run` resolves with the last. */
   onTask?: (answer: TaskAnswer) => void;
   /** Ask the tail to keep what was sent for a short time, so that `result.feature` can be asked further tasks. */
@@ -162,11 +201,13 @@ export interface Timings {
 
 export interface Report {
   /** Where the answer was computed. */
-  ran: 'split' | 'local' | 'remote';
-  /** Name of the cut, where it ran split. */
+  ran: 'split' | 'local' | 'remote' | 'exit';
+  /** Name of the cut, where it ran split or ended at an exit. */
   cut?: string;
   /** Name of the preset, or `custom`, where it ran split. */
   preset?: string;
+  /** The exit that answered, and how sure it was: the largest probability, its margin, or the entropy in nats. */
+  exit?: { name: string; rule: ExitRule; value: number };
   device: DeviceReport;
   /** What carried the answer, where one crossed. */
   transport?: TransportKind;
@@ -179,7 +220,10 @@ export interface Report {
   };
   ms: Timings;
   model: { name: string; id: string };
-  /** Why another way than the wanted one was taken: `CODE: sentence` of the first failure. */
+  /**
+   * Why another way than the wanted one was taken: `CODE: sentence` of the first failure, or `STALL: sentence` where nothing
+   * failed but the tail was slow and this device was faster.
+   */
   degraded?: string;
 }
 
@@ -197,6 +241,31 @@ export interface Result {
   report: Report;
 }
 
+/** A way of computing, with what the planner expects of it now. */
+export interface PlanAlternative {
+  plan: 'split' | 'local' | 'remote';
+  cut?: string;
+  preset?: string;
+  predictedMs: number;
+  /** Mean wall clock of its answers, where there were any. */
+  observedMs?: number;
+  /** Frame up. */
+  bytes: number;
+  /** Share of answers that equal the whole model's, as calibrated. */
+  accuracy?: number;
+}
+
+/** What the planner chose last, and why. */
+export interface PlanReport {
+  ran: Report['ran'];
+  cut?: string;
+  preset?: string;
+  /** One sentence. */
+  why: string;
+  /** The fastest expected first. */
+  alternatives: PlanAlternative[];
+}
+
 /** Bytes of the alternatives for one picture. `jpeg` and `webp` are whole frames, as the remote plan would send them. */
 export interface Rivals {
   /** The feature at the session's cut. */
@@ -212,6 +281,8 @@ export interface Rivals {
 export interface Session extends AsyncDisposable {
   readonly manifest: Manifest;
   readonly device: DeviceReport;
+  /** The last measured plan; undefined before there was one. */
+  readonly plan: PlanReport | undefined;
   /**
    * Runs one input. Any number of runs may be under way at once.
    *
@@ -221,6 +292,15 @@ export interface Session extends AsyncDisposable {
    * console.log(labels[0].label, report.ran, report.bytes.up, report.ms.total);
    */
   run(input: Input, options?: RunOptions): Promise<Result>;
+  /**
+   * Runs the frames of a source, several at once, and yields the answers in the order of the frames. Ending the loop ends
+   * the source and what is still under way.
+   *
+   * @throws OPTION_INVALID, INPUT_INVALID for what is no source, what the source throws, CLOSED, the signal's reason
+   * @example
+   * for await (const { labels, dropped } of session.stream(video, { latestOnly: true, similarity: 0.99 })) draw(labels);
+   */
+  stream(source: StreamSource, options?: StreamOptions): AsyncGenerator<StreamResult, void, undefined>;
   /** Measures what other ways of sending this picture would weigh. Sends nothing. @throws INPUT_INVALID for tensors. */
   rivals(input: Input, options?: Pick<RunOptions, 'cut' | 'signal'>): Promise<Rivals>;
   /** Rejects what is still running with CLOSED and frees the device. Also called by `await using`. */

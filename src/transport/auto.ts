@@ -95,6 +95,7 @@ export function autoTransport(keeper: LinkKeeper, fetch: Transport | undefined):
           return;
         }
         moved = true;
+        if (!onLink) options.onTrouble?.(failures[0]);
         if (onLink) go();
         else setTimeout(go, FIRST_PAUSE_MS * 2 ** (failures.length - 1));
       }

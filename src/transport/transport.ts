@@ -16,6 +16,8 @@ export interface SendOptions {
    * link broke, a reply may come a second time: whoever reads the frames tells by their meta which it is.
    */
   onReply?: (frame: Uint8Array) => void;
+  /** Told when every way there has failed for now and another attempt follows a pause: whoever can help themselves may begin. */
+  onTrouble?: (error: unknown) => void;
 }
 
 /** What one frame up and one frame down cost. */

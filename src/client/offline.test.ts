@@ -1,0 +1,201 @@
+// Starting without a tail, from what an earlier visit left on this machine; and going over to the tail when it is back.
+import { createHash } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { HEALTHY } from '../../e2e/faults/link.ts';
+import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
+import { IsthmusError } from '../errors.ts';
+import { connect } from '../index.node.ts';
+import { type Manifest, manifestId, modelTag } from '../model/manifest.ts';
+import { createTailServer, type TailServer } from '../tail/index.ts';
+import { searchTail } from './offline.ts';
+import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import type { ConnectOptions, Result } from './types.ts';
+
+let model: TinyModel;
+let tail: TailServer;
+let proxy: TcpProxy;
+let photo: Uint8Array;
+let cache: string;
+let manifestText: string;
+
+beforeAll(async () => {
+  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
+  process.env.ISTHMUS_CACHE = cache;
+  model = await tinyModel();
+  manifestText = await readFile(model.path('manifest.json'), 'utf8');
+  tail = await createTailServer({
+    models: model.folder,
+    port: 0,
+    logger: false,
+    threads: 1,
+    modelGraceMs: 0,
+  });
+  proxy = await tcpProxy(tail.port);
+  photo = await drawnPicture();
+  await visit();
+});
+afterEach(() => {
+  proxy.set(HEALTHY);
+  vi.useRealTimers();
+});
+afterAll(async () => {
+  await proxy?.[Symbol.asyncDispose]();
+  await tail?.close({ graceMs: 500 });
+  await model?.[Symbol.asyncDispose]();
+  await rm(cache, { recursive: true, force: true });
+});
+
+const address = () => `http://127.0.0.1:${proxy.port}/models/tiny`;
+const logits = ({ outputs }: Result) => Array.from(outputs.logits!.data as Float32Array);
+const open = (options: ConnectOptions = {}) => connect(address(), { codec: 'raw', ...options });
+
+/** A visit with a network, which leaves the manifest and every segment here. */
+async function visit(): Promise<Result> {
+  await using session = await open({ standby: true });
+  return await session.run(photo, { mode: 'only-local' });
+}
+function unplug(faults = { refuse: true } as { refuse?: boolean; blackhole?: boolean }): void {
+  proxy.set(faults);
+  proxy.cut();
+}
+
+for (const mode of ['prefer-split', 'prefer-remote', 'prefer-local'] as const) {
+  test(`${mode} starts without a tail, answers here, and crosses once the tail is back`, async () => {
+    unplug();
+    const began = performance.now();
+    await using session = await open({ mode });
+    const first = await session.run(photo);
+    console.log(`${mode}: first answer without a tail after ${(performance.now() - began).toFixed(0)} ms`);
+    expect(first.report.ran).toBe('local');
+    if (mode === 'prefer-local') expect(first.report.degraded).toBeUndefined();
+    else expect(first.report.degraded).toMatch(/^OFFLINE: /);
+    await expect(session.run(photo, { mode: 'only-split' })).rejects.toMatchObject({ code: 'OFFLINE' });
+    proxy.set(HEALTHY);
+    const good = await visit();
+    expect(logits(first)).toEqual(logits(good));
+    const back = async () => (await session.run(photo)).report;
+    const ran = mode.slice('prefer-'.length);
+    await expect.poll(back, { timeout: 12_000, interval: 200 }).toMatchObject({ ran });
+    expect((await back()).degraded).toBeUndefined();
+  });
+}
+
+test('only-* needs its tail, and so does whoever asks for that', async () => {
+  unplug();
+  for (const mode of ['only-split', 'only-remote'] as const)
+    await expect(open({ mode })).rejects.toMatchObject({ code: 'OFFLINE' });
+  await expect(open({ offline: false })).rejects.toMatchObject({ code: 'OFFLINE' });
+});
+
+test('without a manifest or a segment there is nothing to start from', async () => {
+  unplug();
+  await expect(connect(`${address()}s`)).rejects.toMatchObject({ code: 'OFFLINE' });
+  const bare = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
+  process.env.ISTHMUS_CACHE = bare;
+  try {
+    proxy.set(HEALTHY);
+    await (await open({ mode: 'only-split' })).close(); // the first segments only
+    expect((await readdir(bare)).filter((file) => file.startsWith('manifest-'))).toHaveLength(1);
+    unplug();
+    await expect(open()).rejects.toMatchObject({ code: 'OFFLINE' });
+  } finally {
+    process.env.ISTHMUS_CACHE = cache;
+    await rm(bare, { recursive: true, force: true });
+  }
+});
+
+test('a memory that is damaged is none, and the next visit mends it', async () => {
+  const file = (await readdir(cache)).find((name) => name.startsWith('manifest-'))!;
+  const whole = await readFile(join(cache, file), 'utf8');
+  await writeFile(join(cache, file), whole.replace('"r1"', '"r9"'));
+  unplug();
+  await expect(open()).rejects.toMatchObject({ code: 'OFFLINE' });
+  proxy.set(HEALTHY);
+  await visit();
+  unplug();
+  await using session = await open();
+  expect((await session.run(photo)).report.ran).toBe('local');
+});
+
+test('a tail that says nothing is not waited for', async () => {
+  unplug({ blackhole: true });
+  const began = performance.now();
+  await using session = await open();
+  expect((await session.run(photo)).report).toMatchObject({
+    ran: 'local',
+    degraded: expect.stringMatching(/^OFFLINE: .*3 s/),
+  });
+  expect(performance.now() - began).toBeLessThan(8000);
+});
+
+test('a tail that comes back with another version is named by both, and answers go on here', async () => {
+  unplug();
+  await using session = await open();
+  const ours = modelTag(session.manifest);
+  const theirs = modelTag({ id: await serveAnother() });
+  try {
+    proxy.set(HEALTHY);
+    const degraded = async () => (await session.run(photo)).report.degraded;
+    await expect.poll(degraded, { timeout: 12_000, interval: 200 }).toMatch(/^MODEL_MISMATCH: /);
+    const { report } = await session.run(photo);
+    expect(report).toMatchObject({ ran: 'local', model: { id: session.manifest.id } });
+    for (const id of [ours, theirs]) expect(report.degraded).toContain(id);
+    await using anew = await open();
+    expect((await anew.run(photo)).report).toMatchObject({ ran: 'split' });
+    expect(modelTag(anew.manifest)).toBe(theirs);
+  } finally {
+    await writeFile(model.path('manifest.json'), manifestText);
+    await tail.reload();
+    await visit();
+  }
+});
+
+/** The same graph under other bytes, as a new training would be. @returns its id */
+async function serveAnother(): Promise<string> {
+  const manifest = JSON.parse(manifestText) as Manifest;
+  const last = manifest.segments.at(-1)!;
+  // Field 100 of ModelProto, a varint: unknown to every reader.
+  const bytes = Buffer.concat([await readFile(model.path(last.file)), Buffer.from([0xa0, 0x06, 0x01])]);
+  last.file = 'other.onnx';
+  last.bytes = bytes.length;
+  last.sha256 = createHash('sha256').update(bytes).digest('hex');
+  await writeFile(model.path('other.onnx'), bytes);
+  const id = await manifestId(manifest);
+  await writeFile(model.path('manifest.json'), JSON.stringify({ ...manifest, id }));
+  await tail.reload();
+  return id;
+}
+
+test('the search asks after 1 s, ever more rarely up to a minute, and ends with the session or the answer', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+  const { manifest } = model;
+  const away = new IsthmusError('OFFLINE', 'Away.');
+  const asked: number[] = [];
+  let there = false;
+  const began = performance.now();
+  const ask = async () => {
+    asked.push(Math.round((performance.now() - began) / 1000));
+    if (!there) throw new IsthmusError('OFFLINE', 'Still away.');
+    return manifest;
+  };
+  const absence = searchTail({ ask, manifest, away, random: () => 0.5 });
+  await vi.advanceTimersByTimeAsync(250_000);
+  expect(asked).toEqual([1, 3, 7, 15, 31, 63, 123, 183, 243]);
+  expect(absence.reason?.message).toBe('Still away.');
+  there = true;
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(absence.reason).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toHaveLength(10);
+
+  there = false;
+  const closed = searchTail({ ask, manifest, away, random: () => 0 });
+  await vi.advanceTimersByTimeAsync(800);
+  expect(asked).toHaveLength(11);
+  closed.end();
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(asked).toHaveLength(11);
+});
