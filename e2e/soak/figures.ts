@@ -12,7 +12,7 @@ export const FIGURES: Readonly<
 > = {
   S1: { short: () => malformedHttp(4000), long: () => malformedHttp(100_000) },
   S2: { short: () => slowClients(200, 100, 300), long: () => slowClients(1000, 500, 2000) },
-  S3: { short: () => overload(3, 25), long: () => overload(15) },
+  S3: { short: () => overload(3, 5000), long: () => overload(15) },
   S4: { short: () => steadyMemory(3000, 96), long: () => steadyMemory(100_000) },
   S5: { short: () => crashingClients(1000), long: () => crashingClients(10_000) },
   S7: { short: () => drainUnderLoad(4), long: () => drainUnderLoad(16) },
