@@ -1,4 +1,5 @@
-// Two projects over the same sources: `node` runs *.test.ts in Node, `browser` runs *.gpu.test.ts in real Chromium.
+// Three projects: `node` runs *.test.ts in Node, `faults` those of e2e/ one after the other (they measure times), `browser`
+// runs *.gpu.test.ts in real Chromium.
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium } from './scripts/chromium.ts';
@@ -11,8 +12,16 @@ export default defineConfig({
       {
         test: {
           name: 'node',
-          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts', 'e2e/**/*.test.ts'],
+          include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
           exclude: ['src/**/*.gpu.test.ts'],
+          environment: 'node',
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: ['e2e/**/*.test.ts'],
           environment: 'node',
           testTimeout: 60_000,
         },

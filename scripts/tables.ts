@@ -93,6 +93,35 @@ function figuresTable({ rows }: BenchReport): string {
   ].join('\n');
 }
 
+/** Per model, codec and transport: what a tail adds to a lone request, and how near it comes to the same model in-process. */
+function loadTable({ machine, adapter, rows }: BenchReport): string {
+  const key = (row: Row) => `${row.model} ${row.cut} ${row.codec} ${row.transport}`;
+  const lines = rows
+    .filter((row) => row.share === 'light')
+    .map((light) => {
+      const at = (share: string) => rows.find((row) => key(row) === key(light) && row.share === share);
+      const full = at('closed loop, 32');
+      return [
+        light.model,
+        `\`${light.cut}\`, ${light.codec}, ${whole(light.bytes)} B`,
+        light.transport,
+        ms(light.added),
+        `${ms(full?.goodput)} (${Number(full?.ratioToInProcess).toFixed(2)})`,
+        `${ms(full?.p50)} / ${ms(full?.p95)} / ${ms(full?.p99)}`,
+        ms(at('5×')?.goodput),
+      ];
+    });
+  return [
+    `\`isthmus bench load\`: ${adapter}; ${machine}. *Added* is the median of lone requests less the same tail called in-process;`,
+    'the ratio is to onnxruntime-node in a loop at its best batch size with as many threads. Both, and the generator, share two cores: at five times',
+    'the capacity, generating and refusing takes processor time from answering.',
+    '',
+    '| model | frame | over | added ms | answers a second, 32 at once (ratio) | p50 / p95 / p99 ms | answers a second at 5× |',
+    '|---|---|---|--:|--:|--:|--:|',
+    ...lines.map((line) => `| ${line.map(text).join(' | ')} |`),
+  ].join('\n');
+}
+
 /** The promises of a tail, as `npm run test:soak` measured them. */
 function soakTable({ machine, rows }: BenchReport): string {
   const lines = rows.map((row) => [
@@ -145,6 +174,7 @@ const TABLES = [
   { name: 'rd', file: 'rd.json', page: 'README.md', render: rateTable('KL of 1 point') },
   { name: 'rd-top1', file: 'rd.json', page: 'docs/codec.md', render: rateTable('1 point') },
   { name: 'codec', file: 'codec.json', page: 'docs/codec.md', render: figuresTable },
+  { name: 'load', file: 'load.json', page: 'README.md', render: loadTable },
   { name: 'soak', file: 'soak.json', page: 'docs/reliability.md', render: soakTable },
 ] as const;
 

@@ -43,13 +43,20 @@ count(build.code === 0 ? { passed: 1 } : { failed: 1 });
 const published = await step('package exports (publint)', 'publint', ['--strict']);
 count(published.code === 0 ? { passed: 1 } : { failed: 1 });
 
-for (const project of ['node', 'browser']) {
+const projects = [
+  // Two at once on two cores; these tests wait as much as they compute.
+  { project: 'node', workers: 2 },
+  { project: 'faults', workers: 1 },
+  { project: 'browser', workers: 1 },
+];
+for (const { project, workers } of projects) {
   console.log(`── vitest, project ${project}`);
   const file = join(scratch, `${project}.json`);
   const { code } = await run('vitest', [
     'run',
     '--project',
     project,
+    `--maxWorkers=${workers}`,
     '--reporter=dot',
     '--reporter=json',
     `--outputFile.json=${file}`,

@@ -1,12 +1,14 @@
 // A link that breaks again and again while requests go on: none is lost, none is answered twice or with another's answer,
 // and every break is over soon. The long form of each is `ISTHMUS_ENDURANCE=60 npx vitest run e2e/faults/endurance.test.ts`.
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Session } from '../../src/client/types.ts';
 import { percentile } from '../soak/requests.ts';
 import { type FaultBench, faultBench } from './bench.ts';
 import { HEALTHY } from './link.ts';
 
 const SECONDS = Number(process.env.ISTHMUS_ENDURANCE ?? 8);
+/** The long form takes longer than a test may otherwise. */
+vi.setConfig({ testTimeout: SECONDS * 1000 + 60_000 });
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Tally {

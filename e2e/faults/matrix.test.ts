@@ -25,6 +25,7 @@ interface Fault {
 /** A way there and back takes this long, so that "while it is under way" is a time and not a race. */
 const SLOW = { latencyMs: 120 };
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const BLACKHOLE_MS = process.env.ISTHMUS_ENDURANCE ? 10_000 : 2000;
 const blocked = { udp: { blackhole: true } };
 let controller: AbortController;
 let wasted: number;
@@ -61,7 +62,7 @@ const FAULTS: Record<string, Fault> = {
     options: { deadlineMs: 900 },
   },
   'flipped bit': { idle: ({ tcp }) => tcp.flipAt(wasted) },
-  '5 % loss, 200 ms jitter': { idle: (bench) => bench.set({ loss: 0.05, jitterMs: 200 }) },
+  '5 % loss, 500 ms jitter': { idle: (bench) => bench.set({ loss: 0.05, jitterMs: 500 }) },
   '20 % loss': { idle: (bench) => bench.set({ loss: 0.2, latencyMs: 10 }) },
   'WebTransport blocked': {
     start: ({ udp }) => udp.set(blocked.udp),
@@ -70,14 +71,14 @@ const FAULTS: Record<string, Fault> = {
   'WebTransport and WebSocket blocked': { start: ({ udp }) => udp.set(blocked.udp) },
   abort: { idle: (bench) => bench.set(SLOW), request: () => pause(150).then(() => controller.abort()) },
   'another model version': { idle: otherVersion },
-  'blackhole of 2 s': {
+  'blackhole of 2 s (long form: 10 s)': {
     idle: (bench) => bench.set(SLOW),
     request: async (bench) => {
       bench.set({ blackhole: true });
-      await pause(2000);
+      await pause(BLACKHOLE_MS);
       bench.set({ blackhole: false });
     },
-    options: { deadlineMs: 20_000 },
+    options: { deadlineMs: 30_000 },
   },
 };
 

@@ -9,7 +9,8 @@ import { manifestOf, serve } from './server.ts';
 const OPTIONS = ['--threads', '1'];
 const TIMES = 5;
 
-export async function overload(seconds: number): Promise<Figure> {
+/** @param refusalMs within which half of the refusals have to come; a machine that does other things needs more */
+export async function overload(seconds: number, refusalMs = 5): Promise<Figure> {
   await using server = await serve(undefined, OPTIONS);
   // The earliest cut: the tail has the most to do, so few requests are many.
   const frame = featureFrame(await manifestOf(), 'stem_b');
@@ -31,12 +32,12 @@ export async function overload(seconds: number): Promise<Figure> {
   return {
     id: 'S3',
     promise: `${TIMES}× overload for ${seconds} s: ${Math.round(TIMES * peak)} requests a second`,
-    reach: 'goodput ≥ 90 % of peak, the rest 429/503 with Retry-After in < 5 ms',
+    reach: `goodput ≥ 90 % of peak, the rest 429/503 with Retry-After in < ${refusalMs} ms`,
     measured: `${(100 * share).toFixed(0)} % of ${peak.toFixed(0)}/s, ${refused.length} refused (half of them within ${waited.toFixed(1)} ms, p95 ${percentile(
       refused.map((o) => o.ms),
       0.95,
     ).toFixed(1)} ms), ${polite ? 'all' : 'NOT all'} with Retry-After, ${others} otherwise`,
-    kept: share >= 0.9 && polite && waited < 5 && others === 0 && refused.length > 0,
+    kept: share >= 0.9 && polite && waited < refusalMs && others === 0 && refused.length > 0,
   };
 }
 

@@ -6,8 +6,11 @@ import { filesBack, manifestOf, serve } from './server.ts';
 
 const MIB = 1024 * 1024;
 
-/** Memory is compared after the first third: until then sessions are made and V8's heap finds its size. */
-export async function steadyMemory(requests: number): Promise<Figure> {
+/**
+ * Memory is compared after the first third: until then sessions are made and V8's heap finds its size. That takes some
+ * 30,000 requests, so a shorter run has to allow for it and finds large leaks only.
+ */
+export async function steadyMemory(requests: number, allowedMiB = 32): Promise<Figure> {
   await using server = await serve();
   const manifest = await manifestOf();
   const frames = ['stem_b', 'neck0', 'neck1', 'neck2'].map((cut) => featureFrame(manifest, cut));
@@ -31,8 +34,8 @@ export async function steadyMemory(requests: number): Promise<Figure> {
   return {
     id: 'S4',
     promise: `soak of ${requests} requests`,
-    reach: 'RSS growth < 5 % or 32 MB, handles back',
+    reach: `RSS growth < 5 % or ${allowedMiB} MB, handles back`,
     measured: `${(grown / MIB).toFixed(1)} MiB on ${(before / MIB).toFixed(0)} MiB, ${failed} failed, open files ${idle} → ${files}`,
-    kept: (grown < 32 * MIB || grown < 0.05 * before) && failed === 0 && files <= idle + started,
+    kept: (grown < allowedMiB * MIB || grown < 0.05 * before) && failed === 0 && files <= idle + started,
   };
 }

@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest';
 import { betweenStages, shares } from './stages.ts';
 
-const split = { preprocess: 2, head: 10, encode: 3, uplink: 20, decode: 1, tail: 9, downlink: 1, total: 50 };
+const split = {
+  preprocess: 2,
+  head: 10,
+  encode: 3,
+  uplink: 20,
+  queue: 2,
+  decode: 1,
+  tail: 7,
+  downlink: 1,
+  total: 50,
+};
 
 test('a bar holds every stage in order and the remainder up to the wall clock', () => {
   const pieces = shares(split);
@@ -10,6 +20,7 @@ test('a bar holds every stage in order and the remainder up to the wall clock', 
     'head',
     'encode',
     'uplink',
+    'queue',
     'decode',
     'tail',
     'downlink',

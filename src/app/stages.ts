@@ -9,10 +9,19 @@ export type Stage = Exclude<keyof Timings, 'total'>;
 const GROUPS: readonly { name: string; stages: readonly Stage[] }[] = [
   { name: 'This device', stages: ['preprocess', 'head', 'encode'] },
   { name: 'Link', stages: ['uplink', 'downlink'] },
-  { name: 'Server', stages: ['decode', 'tail'] },
+  { name: 'Server', stages: ['queue', 'decode', 'tail'] },
 ];
 /** In the order they happen. */
-const STAGES: readonly Stage[] = ['preprocess', 'head', 'encode', 'uplink', 'decode', 'tail', 'downlink'];
+const STAGES: readonly Stage[] = [
+  'preprocess',
+  'head',
+  'encode',
+  'uplink',
+  'queue',
+  'decode',
+  'tail',
+  'downlink',
+];
 
 /** Wall clock that no stage accounts for: decoding the picture, messages between threads. */
 export function betweenStages(timings: Timings): number {

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
-import { modelNames, parseAddress } from './tail.ts';
+import { afterEach, expect, test, vi } from 'vitest';
+import { listModels, modelNames, parseAddress } from './tail.ts';
 
 const here = 'http://localhost:8787';
+afterEach(() => vi.unstubAllGlobals());
 
 test('an empty address is the page’s own server', () => {
   expect(parseAddress('  ', here)).toEqual({ base: here });
@@ -32,4 +33,19 @@ test('model lists of both forms are read, others are not', () => {
   expect(modelNames([{ name: 'a' }])).toEqual(['a']);
   for (const json of [null, undefined, {}, 'a', [{ id: 1 }], [null]])
     expect(modelNames(json)).toBeUndefined();
+});
+
+test('a tail that asks for a token says so itself; what is no tail is named', async () => {
+  vi.stubGlobal('document', new EventTarget());
+  const code = (body: unknown, status: number) => {
+    vi.stubGlobal('fetch', async () => Response.json(body, { status }));
+    return listModels(here, new AbortController().signal).catch((thrown) => thrown.code);
+  };
+  expect(await code({ error: { code: 'UNAUTHENTICATED', message: 'Send a token.' } }, 401)).toBe(
+    'UNAUTHENTICATED',
+  );
+  expect(await code({ error: { code: 'RATE_LIMITED', message: 'Slower.' } }, 429)).toBe('RATE_LIMITED');
+  expect(await code({ error: 'nothing' }, 404)).toBe('NOT_ISTHMUS');
+  expect(await code([{ name: 'a' }], 500)).toBe('NOT_ISTHMUS');
+  expect(await code([{ name: 'a' }], 200)).toEqual(['a']);
 });

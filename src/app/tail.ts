@@ -32,7 +32,10 @@ export function parseAddress(text: string, origin: string): Address {
   );
 }
 
-/** Names of the models that the tail at `base` serves. @throws OFFLINE, NOT_ISTHMUS, MODEL_NOT_FOUND when there are none. */
+/**
+ * Names of the models that the tail at `base` serves.
+ * @throws OFFLINE, NOT_ISTHMUS, MODEL_NOT_FOUND when there are none; what a tail says that does not let this page in
+ */
 export async function listModels(base: string, signal: AbortSignal): Promise<string[]> {
   let response: Response;
   let forbidden = false;
@@ -59,9 +62,11 @@ export async function listModels(base: string, signal: AbortSignal): Promise<str
   } finally {
     document.removeEventListener('securitypolicyviolation', note);
   }
-  const json: unknown = response.ok ? await response.json().catch(() => undefined) : undefined;
+  const json: unknown = await response.json().catch(() => undefined);
   signal.throwIfAborted();
-  const names = modelNames(json);
+  const { error } = (json ?? {}) as { error?: { code?: unknown } | null };
+  if (!response.ok && typeof error?.code === 'string') throw IsthmusError.fromJSON(error);
+  const names = response.ok ? modelNames(json) : undefined;
   if (!names) {
     throw new IsthmusError(
       'NOT_ISTHMUS',

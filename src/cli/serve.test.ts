@@ -64,7 +64,7 @@ async function failed(...args: string[]): Promise<string> {
 
 test('prints its address and models, answers, and SIGTERM ends it with exit code 0', async () => {
   const { child, url, text, errors } = await started(dir, '--port', '0', '--threads', '1');
-  expect(text()).toContain(`model ${url}/models/tiny`);
+  await expect.poll(text, { timeout: 10_000 }).toContain(`model ${url}/models/tiny`); // the lines come one by one
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
   const exit = once(child, 'exit');
   child.kill('SIGTERM');

@@ -74,7 +74,8 @@ export async function crossAgain(
     return crossed(manifest, wish, answered, kept.frame);
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'FEATURE_GONE') throw thrown;
-    return cross(crossing, kept.frame, wish, sending, signal);
+    const again = await cross(crossing, kept.frame, wish, sending, signal);
+    return { ...again, bytesUp: again.bytesUp + short.byteLength };
   }
 }
 

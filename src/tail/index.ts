@@ -167,6 +167,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
         throw new IsthmusError('OPTION_INVALID', 'This tail has been started without a certificate.');
       checkTls(tls);
       listening.renew(tls);
+      grpc?.renew(tls);
       await offerWebTransport(tls);
     },
     grpcPort: grpc?.port,
@@ -184,9 +185,11 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
 
 async function openGrpc(
   tail: TailContext,
-  { grpcPort, host = '127.0.0.1', tls }: TailServerOptions,
+  { grpcPort, host = '127.0.0.1', requestTimeoutMs = 60_000, tls }: TailServerOptions,
 ): Promise<GrpcServer | undefined> {
-  return grpcPort === undefined ? undefined : startGrpc(tail, { port: grpcPort, host, tls });
+  return grpcPort === undefined
+    ? undefined
+    : startGrpc(tail, { port: grpcPort, host, requestTimeoutMs, tls });
 }
 
 function logReload({ loaded, retired, broken }: ReloadReport, log: TailLogger): void {

@@ -1,8 +1,9 @@
 // How the transport that switches chooses its way, against real servers: races, blocked ways, kinds by name, what is
 // remembered. Frames are opaque here; src/client tests the same with models. (autoBreaks.test.ts: what breaks later.)
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { writeMessage } from '../wire/message.ts';
 import { linkServer, polite, until } from './linkServer.fixture.ts';
+import { localServer } from './localServer.fixture.ts';
 import { makeTransport, type TransportChoice } from './makeTransport.ts';
 import type { Transport } from './transport.ts';
 import type { WebTransportClass } from './webtransport.ts';
@@ -186,6 +187,21 @@ test('several replies for one request, over fetch and over a link', async () => 
       via: choice,
     });
     expect(early).toEqual([bytes(1)]);
+  }
+});
+
+test('a tail that does not say which links it has holds up nothing for ever', async () => {
+  await using server = await localServer(() => new Promise(() => undefined));
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    const refused = expect(transportTo(server, { choice: 'websocket' }).warm?.()).rejects.toMatchObject({
+      code: 'OFFLINE',
+      message: expect.stringContaining('nothing came within 10000 ms'),
+    });
+    await vi.advanceTimersByTimeAsync(10_000);
+    await refused;
+  } finally {
+    vi.useRealTimers();
   }
 });
 

@@ -42,6 +42,8 @@ export function autoTransport(keeper: LinkKeeper, fetch: Transport | undefined):
     /** What works on it, with the moment it was given to them. */
     const under = new Map<Carrier, number>();
     const failures: unknown[] = [];
+    /** Times that the frame was handed to somebody. */
+    let attempts = 0;
     let moved = false;
     const ended = new AbortController();
     const both = signal ? anySignal(signal, ended.signal) : ended.signal;
@@ -69,12 +71,13 @@ export function autoTransport(keeper: LinkKeeper, fetch: Transport | undefined):
       function attempt(carrier: Carrier): void {
         if (ended.signal.aborted || under.has(carrier)) return;
         under.set(carrier, performance.now());
+        attempts++;
         const left = deadlineMs && Math.max(1, deadlineMs - (performance.now() - asked));
         carrier.send(frame, { ...options, signal: both, ...(left && { deadlineMs: left }) }).then(
           (delivery) => {
             if (ended.signal.aborted) return;
             lastAnswer = performance.now();
-            const wasted = (failures.length + under.size - 1) * frame.byteLength;
+            const wasted = (attempts - 1) * frame.byteLength;
             finish(() => resolve({ ...delivery, bytesUp: delivery.bytesUp + wasted }));
           },
           (thrown) => {

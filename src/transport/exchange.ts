@@ -1,6 +1,6 @@
 // One request answered: sends a frame, reads the reply, turns it into named tensors. It resends once when bytes were
-// damaged on the way, and only then: anything else that went wrong would go wrong again, or be done twice.
-import { IsthmusError } from '../errors.ts';
+// damaged on the way or a tail was just stopping: anything else that went wrong would go wrong again, or be done twice.
+import { type ErrorCode, IsthmusError } from '../errors.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { modelTag } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
@@ -22,7 +22,7 @@ export interface Answer {
 }
 
 /**
- * @throws whatever `transport.send` throws; the error a tail answered; FRAME_CORRUPT after the second try;
+ * @throws whatever `transport.send` throws; the error a tail answered; FRAME_CORRUPT and CLOSED after the second try;
  * MODEL_MISMATCH or FRAME_INVALID for a reply that does not belong to this model.
  */
 export async function exchange(
@@ -50,11 +50,16 @@ export async function exchange(
         resent: attempt > 0,
       };
     } catch (thrown) {
-      const corrupt = thrown instanceof IsthmusError && thrown.code === 'FRAME_CORRUPT';
-      if (!corrupt || attempt > 0) throw thrown;
+      if (attempt > 0 || !worthAgain(thrown)) throw thrown;
     }
   }
 }
+
+/** CLOSED: the request met a tail that had begun to stop. The transport knows by now, and another tail may be there. */
+const AGAIN: ReadonlySet<ErrorCode> = new Set(['FRAME_CORRUPT', 'CLOSED']);
+
+export const worthAgain = (thrown: unknown): boolean =>
+  thrown instanceof IsthmusError && AGAIN.has(thrown.code);
 
 /**
  * @param ends the outputs that the reply must have

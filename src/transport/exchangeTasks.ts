@@ -1,12 +1,12 @@
 // One request answered by several tasks: sends a frame, reads the replies as they come, and tells whose they are. Like exchange.ts
-// it resends once when bytes were damaged on the way.
+// it resends once when bytes were damaged on the way or a tail was just stopping.
 import { IsthmusError } from '../errors.ts';
 import { MAIN_TASK, type Manifest, taskEnds } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
 import type { Frame } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
-import { type Answer, replyTensors, replyTimings, unexpected } from './exchange.ts';
+import { type Answer, replyTensors, replyTimings, unexpected, worthAgain } from './exchange.ts';
 import type { SendOptions, Transport } from './transport.ts';
 
 /** What a request asks for beyond the answer of the model itself. */
@@ -67,8 +67,7 @@ export async function exchangeTasks(
         resent: attempt > 0,
       };
     } catch (thrown) {
-      const corrupt = thrown instanceof IsthmusError && thrown.code === 'FRAME_CORRUPT';
-      if (!corrupt || attempt > 0) throw thrown;
+      if (attempt > 0 || !worthAgain(thrown)) throw thrown;
     }
   }
 }
@@ -121,15 +120,13 @@ class Replies {
 
   /** @throws the first error when there is nothing but errors */
   finish(): Pick<TasksAnswered, 'outputs' | 'tasks' | 'failed' | 'featureId'> {
-    if (this.#early) {
-      const { thrown } = this.#early;
-      this.#early = undefined;
-      throw thrown;
-    }
-    for (const name of this.#wish.tasks ?? [MAIN_TASK]) {
-      if (this.#tasks.has(name) || this.#failed.has(name)) continue;
-      this.#failed.set(name, unexpected(`nothing came for the task '${name}'`));
-    }
+    const wanted = this.#wish.tasks ?? [MAIN_TASK];
+    const left = wanted.filter((name) => !this.#tasks.has(name) && !this.#failed.has(name));
+    const early = this.#early;
+    this.#early = undefined;
+    // What was damaged has come again where nothing is left.
+    if (early && (left.length > 0 || !worthAgain(early.thrown))) throw early.thrown;
+    for (const name of left) this.#failed.set(name, unexpected(`nothing came for the task '${name}'`));
     const [first] = this.#failed.values();
     if (this.#tasks.size === 0 && first) throw first;
     const outputs = this.#tasks.get(MAIN_TASK) ?? {};

@@ -3,7 +3,8 @@ import type { ServerResponse } from 'node:http';
 import { expect, test } from 'vitest';
 import type { Manifest } from '../model/manifest.ts';
 import type { Frame } from '../wire/layout.ts';
-import { FRAME_TYPE } from '../wire/layout.ts';
+import { FRAME_TYPE, MESSAGES_TYPE } from '../wire/layout.ts';
+import { writeMessage } from '../wire/message.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
 import { exchange } from './exchange.ts';
@@ -138,6 +139,34 @@ test('a frame damaged once is sent again, damaged twice it is an error', async (
   requests = 0;
   await expect(exchange(transport, manifest, request)).rejects.toMatchObject({ code: 'FRAME_CORRUPT' });
   expect(requests).toBe(2);
+});
+
+test('a request that met a tail which had begun to stop is sent once more', async () => {
+  const closing = reply({
+    kind: 'error',
+    meta: { error: { code: 'CLOSED', message: 'The tail is stopping.' } },
+    tensors: [],
+  });
+  let left = 1;
+  await using server = await localServer((_, res) => {
+    const stopping = left-- > 0;
+    res.writeHead(stopping ? 503 : 200, { 'content-type': FRAME_TYPE }).end(stopping ? closing : reply());
+  });
+  const transport = fetchTransport(server.url);
+  expect(await exchange(transport, manifest, request)).toMatchObject({ resent: true });
+  left = 2;
+  await expect(exchange(transport, manifest, request)).rejects.toMatchObject({ code: 'CLOSED' });
+});
+
+test('of several replies the last one is timed, as on links', async () => {
+  await using server = await localServer((_, res) => {
+    res.writeHead(200, { 'content-type': MESSAGES_TYPE });
+    res.write(writeMessage('reply', 1, { body: reply(), more: true }));
+    setTimeout(() => res.end(writeMessage('reply', 1, { body: reply() })), 200);
+  });
+  const { timings } = await fetchTransport(server.url).send(request, { onReply: () => undefined });
+  expect(timings.firstByte).toBeGreaterThan(190);
+  expect(timings.download).toBeLessThan(100);
 });
 
 test('replies that do not belong to this model or claim too much are refused', async () => {

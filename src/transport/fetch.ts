@@ -48,17 +48,18 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
     const answered = performance.now();
     const type = mediaType(response);
     if (type !== FRAME_TYPE && !(onReply && type === MESSAGES_TYPE)) throw await refusal(response, url);
-    const { reply, bytesDown } =
+    const { reply, bytesDown, since } =
       onReply && type === MESSAGES_TYPE
         ? await readReplies(response, url, signal, onReply)
         : await readBody(response, url, MAX_REPLY, signal).then((b) => ({
             reply: b,
             bytesDown: b.byteLength,
+            since: answered,
           }));
     return {
       frame: reply,
       via: 'fetch',
-      timings: { firstByte: answered - sent, download: performance.now() - answered },
+      timings: { firstByte: since - sent, download: performance.now() - since },
       bytesUp: frame.byteLength,
       bytesDown,
     };
@@ -73,22 +74,27 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
   };
 }
 
-/** Replies as they come: all but the last to `onReply`. */
+/** Replies as they come: all but the last to `onReply`. @returns the last, and when its first byte came */
 async function readReplies(
   response: Response,
   url: string,
   signal: AbortSignal,
   onReply: (frame: Uint8Array) => void,
-): Promise<{ reply: Uint8Array; bytesDown: number }> {
+): Promise<{ reply: Uint8Array; bytesDown: number; since: number }> {
   const messages = new MessageReader();
   let bytesDown = 0;
+  let since = 0;
   try {
     for await (const chunk of bodyChunks(response)) {
+      const now = performance.now();
+      if (messages.pending === 0) since = now;
       for (const { type, more, body } of messages.push(chunk)) {
-        if (type !== 'reply') continue;
-        bytesDown += body.byteLength;
-        if (!more) return { reply: body, bytesDown };
-        onReply(body);
+        if (type === 'reply') {
+          bytesDown += body.byteLength;
+          if (!more) return { reply: body, bytesDown, since };
+          onReply(body);
+        }
+        since = now;
       }
     }
   } catch (thrown) {

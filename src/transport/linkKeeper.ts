@@ -127,13 +127,21 @@ export class LinkKeeper {
   async #open(): Promise<Link> {
     const { base, token, webTransport } = this.#options;
     const { signal } = this.#closing;
-    this.#offer ??= await discoverLinks(base, token, signal);
+    const capMs = this.#took > 0 ? Math.max(AGAIN_CAP_MS, 3 * this.#took) : FIRST_CAP_MS;
+    // A question that a dead network swallows may hang for minutes, and nothing else opens meanwhile.
+    const ask: Runner<LinkOffer> = { after: 0, capMs, open: (stop) => discoverLinks(base, token, stop) };
+    this.#offer ??= await race([ask], () => undefined, signal).catch((thrown: unknown) => {
+      throw IsthmusError.from(
+        thrown,
+        'OFFLINE',
+        `The tail at ${base} does not say which links it has; try again.`,
+      );
+    });
     const offer = this.#offer;
     const kinds = this.#kinds(offer);
     if (kinds.length === 0) throw this.#impossible(offer);
     const tail = `${new URL(base).origin} ${offer.webtransport?.certificateHashes?.[0] ?? ''}`;
     const began = performance.now();
-    const capMs = this.#took > 0 ? Math.max(AGAIN_CAP_MS, 3 * this.#took) : FIRST_CAP_MS;
     const runners = byPromise(tail, kinds).map((kind, place): Runner<Link> => {
       const Class = webTransport ?? platformWebTransport();
       return {

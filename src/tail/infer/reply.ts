@@ -126,7 +126,7 @@ function rounded(timings: TailTimings): Record<string, number> {
 }
 
 /** https://www.w3.org/TR/server-timing/: readable in any browser's network panel. */
-function serverTiming(timings: TailTimings): string {
+export function serverTiming(timings: TailTimings): string {
   return Object.entries(timings)
     .map(([stage, ms]) => `${stage};dur=${round(ms)}`)
     .join(', ');

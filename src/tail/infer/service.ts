@@ -52,8 +52,10 @@ export async function answerFrame(
   const branches = branchesOf(served, wishes.tasks, sent.cut);
   if (branches.length > 1 && !asked.several) throw oneAnswerOnly();
   const { frame, nameOf } = keeping(tail, sent, wishes, asked.subject);
+  // A kept feature is copied out of the cache for this request, and one that is to be kept out of the body.
+  const taken = wishes.featureId === undefined ? 0 : encodedBytes(frame);
   const copies = (branches.length - 1) * featureBytes(frame) + (wishes.keep ? body.byteLength : 0);
-  const unpacked = unpackedBytes(frame) + copies;
+  const unpacked = unpackedBytes(frame) + copies + taken;
   tail.bodies.take(unpacked);
   try {
     const input = inputTensors(frame, served.manifest);
@@ -221,6 +223,11 @@ function withDeadline(asked: Asked, value: unknown): Asked {
 function unpackedBytes({ tensors }: Frame): number {
   const stay = ['raw', 'image'];
   return featureBytes({ tensors: tensors.filter((t) => !stay.includes(t.family)) });
+}
+
+/** Bytes of the feature as it came. */
+function encodedBytes({ tensors }: Frame): number {
+  return tensors.reduce((sum, t) => sum + t.params.byteLength + t.payload.byteLength, 0);
 }
 
 /** Bytes of the decoded feature. */

@@ -11,6 +11,8 @@ const MOST_BYTES = 8 * 1024 * 1024;
 const LIFE_MS = 2000;
 /** Pieces overtake each other by a few milliseconds; after such a pause they are lost. Doubles each time we ask. */
 const PAUSE_MS = 25;
+/** What a piece costs beside its bytes: a million pieces of one byte are more than a hundred million. */
+const PIECE_BYTES = 128;
 /** Indices in one `missing`. */
 const MOST_MISSING = 4096;
 
@@ -23,6 +25,8 @@ export interface AssemblyEvents {
 
 interface Pending {
   assembly: Assembly;
+  /** Bytes that it holds, those around its pieces included. */
+  cost: number;
   began: number;
   latest: number;
   askAt: number;
@@ -44,7 +48,7 @@ export class Assemblies {
     this.#events = events;
   }
 
-  /** Messages and bytes being put together. */
+  /** Messages being put together, and what they hold. */
   get held(): { messages: number; bytes: number } {
     return { messages: this.#pending.size, bytes: this.#bytes };
   }
@@ -55,17 +59,18 @@ export class Assemblies {
     if (!pending) return;
     const { assembly } = pending;
     const before = assembly.bytes;
-    if (this.#bytes + piece.bytes.byteLength > MOST_BYTES) return;
+    const cost = piece.bytes.byteLength + PIECE_BYTES;
+    if (this.#bytes + cost > MOST_BYTES) return;
     try {
-      this.#budget.take(piece.bytes.byteLength);
+      this.#budget.take(cost);
     } catch {
       return;
     }
     assembly.add(piece);
-    const added = assembly.bytes - before;
-    this.#bytes += added;
-    this.#budget.give(piece.bytes.byteLength - added);
-    if (added > 0) {
+    if (assembly.bytes === before) this.#budget.give(cost);
+    else {
+      pending.cost += cost;
+      this.#bytes += cost;
       pending.latest = performance.now();
       pending.askAt = Math.max(pending.askAt, pending.latest + PAUSE_MS);
     }
@@ -93,8 +98,8 @@ export class Assemblies {
     if (!pending) return;
     clearTimeout(pending.timer);
     this.#pending.delete(id);
-    this.#bytes -= pending.assembly.bytes;
-    this.#budget.give(pending.assembly.bytes);
+    this.#bytes -= pending.cost;
+    this.#budget.give(pending.cost);
   }
 
   close(): void {
@@ -106,7 +111,7 @@ export class Assemblies {
     const now = performance.now();
     const timer = setTimeout(() => this.#look(piece.id), PAUSE_MS);
     const times = { began: now, latest: now, askAt: now + PAUSE_MS, pause: PAUSE_MS };
-    const pending = { assembly: new Assembly(piece), ...times, timer };
+    const pending = { assembly: new Assembly(piece), cost: 0, ...times, timer };
     this.#pending.set(piece.id, pending);
     return pending;
   }

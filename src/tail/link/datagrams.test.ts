@@ -107,6 +107,18 @@ test('the whole message on the stream replaces what came as datagrams', async ()
   expect(backend.begun.filter((b) => b.id === 3).length).toBe(1);
 });
 
+test('a cancel that overtakes its datagrams: they are not put together, and nothing is done', async () => {
+  link.send(writeMessage('cancel', 5));
+  link.send(ask(tiny, 40));
+  await replyTo(link, 40); // so it has been read
+  for (const d of pieces(5)) await link.datagram(d);
+  link.send(ask(tiny, 41));
+  await replyTo(link, 41);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(link.inbox.filter(({ id }) => id === 5)).toEqual([]);
+  expect(backend.begun.filter((b) => b.id === 5)).toEqual([]);
+});
+
 test('datagrams that are none, or contradict each other, change nothing', async () => {
   await link.datagram(new Uint8Array(5));
   await link.datagram(new Uint8Array(200));
@@ -150,6 +162,12 @@ test('half-way messages are bounded in number, bytes and time, and give their me
   for (const id of [1, 2, 3]) for (const d of large(id).slice(1)) assemblies.add(readDatagram(d));
   expect(assemblies.held.bytes).toBeLessThanOrEqual(8 << 20);
   expect(budget.held).toBe(assemblies.held.bytes);
+  assemblies.close();
+  // A piece of one byte takes far more memory than that.
+  for (let id = 1; id <= 3; id++)
+    for (const d of cutMessage(id, new Uint8Array(60_000), 13)!.slice(1)) assemblies.add(readDatagram(d));
+  expect(assemblies.held.bytes).toBeGreaterThan(7 << 20);
+  expect(assemblies.held.bytes).toBeLessThanOrEqual(8 << 20);
   assemblies.close();
   assemblies.add(readDatagram(cutMessage(9, new Uint8Array(9 << 20), SIZE)![0]!));
   expect(assemblies.held.messages).toBe(0);

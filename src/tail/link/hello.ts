@@ -5,6 +5,8 @@ import { jsonDepth, MAX_JSON_DEPTH } from '../../wire/jsonDepth.ts';
 import { type Message, type Welcome, writeMessage } from '../../wire/message.ts';
 
 const HELLO_BYTES = 8192;
+/** With its headers: those of messages, and of WebSocket around them. */
+export const LONGEST_HELLO = HELLO_BYTES + 64;
 
 /**
  * @returns the ticket, where there is one
@@ -16,7 +18,7 @@ export function readHello({ type, body }: Message): string | undefined {
   if (version !== 1) {
     throw new IsthmusError('FRAME_VERSION', 'This tail speaks version 1 of links. Use matching releases.');
   }
-  if (ticket !== undefined && typeof ticket !== 'string') throw invalid();
+  if (ticket !== undefined && typeof ticket !== 'string') throw invalidHello();
   return ticket;
 }
 
@@ -26,15 +28,15 @@ export function welcome(inFlight: number, messageBytes: number): Uint8Array<Arra
 }
 
 function parse(body: Uint8Array): Record<string, unknown> {
-  if (body.byteLength > HELLO_BYTES || jsonDepth(body) > MAX_JSON_DEPTH) throw invalid();
+  if (body.byteLength > HELLO_BYTES || jsonDepth(body) > MAX_JSON_DEPTH) throw invalidHello();
   try {
     const hello: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
     return (hello ?? {}) as Record<string, unknown>;
   } catch (thrown) {
-    throw invalid(thrown);
+    throw invalidHello(thrown);
   }
 }
 
-function invalid(cause?: unknown): IsthmusError {
+export function invalidHello(cause?: unknown): IsthmusError {
   return new IsthmusError('REQUEST_INVALID', 'The hello is not the JSON of FORMAT.md, "Links".', { cause });
 }

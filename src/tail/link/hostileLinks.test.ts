@@ -1,6 +1,6 @@
 // Clients that mean harm, or do not know what they do: damaged messages by the thousand, replies that are never read, uploads
 // that never end. The tail answers with codes, holds a bounded amount, and serves the next one.
-import { createConnection } from 'node:net';
+import { createConnection, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
@@ -145,14 +145,7 @@ test('3,000 damaged messages over open links: answers with codes, no defect, and
 
 test('a client that does not read its replies is cut off', async () => {
   const tail = await start({ linkLimits: { bufferedBytes: 1 << 18 } });
-  const socket = createConnection(tail.port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  const key = Buffer.alloc(16).toString('base64');
-  const head = `GET /link HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13`;
-  socket.write(`${head}\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: isthmus.1\r\n\r\n`);
-  await new Promise((resolve) => socket.once('data', resolve));
-  socket.pause();
-  socket.write(masked(hello()));
+  const socket = await rawLink(tail);
   const ping = masked(writeMessage('ping', 1, { body: new Uint8Array(60_000) }));
   let open = true;
   socket.once('close', () => {
@@ -164,6 +157,43 @@ test('a client that does not read its replies is cut off', async () => {
   clearInterval(pump);
   socket.destroy();
   await healthy(tail);
+});
+
+test('pings whose answers are not read end the link long before its bytes would', async () => {
+  const tail = await start();
+  const socket = await rawLink(tail);
+  const pings = Buffer.concat(
+    Array.from({ length: 100 }, () => masked(writeMessage('ping', 1, { body: new Uint8Array(1000) }))),
+  );
+  let [open, sent] = [true, 0];
+  socket.once('close', () => {
+    open = false;
+  });
+  const pump = setInterval(() => {
+    if (!open || socket.writableLength > 1 << 20) return;
+    socket.write(pings);
+    sent += pings.byteLength;
+  }, 1);
+  await waitFor(async () => (await gauge(tail, 'open_links')) === 1);
+  await waitFor(async () => (await gauge(tail, 'open_links')) === 0);
+  clearInterval(pump);
+  socket.destroy();
+  expect(sent).toBeLessThan(24 << 20); // most of it is what sockets hold
+});
+
+test('pings of WebSocket itself take nothing from the budget', async () => {
+  const tail = await start();
+  const socket = new WebSocket(`${tail.url.replace('http', 'ws')}/link`, 'isthmus.1');
+  await new Promise((resolve) => socket.once('open', resolve));
+  socket.send(hello());
+  let pongs = 0;
+  socket.on('pong', () => pongs++);
+  for (let i = 0; i < 300; i++) {
+    socket.ping(new Uint8Array(i % 125));
+    if (i % 30 === 29) await until(() => pongs > i - 20, 'pongs');
+  }
+  expect(await gauge(tail, 'held_bytes')).toBe(0);
+  socket.terminate();
 });
 
 test('messages above the limit end the link, in one piece and in many', async () => {
@@ -186,13 +216,29 @@ test('uploads that never end count against the budget, and are given back', asyn
     Array.from({ length: 3 }, async () => {
       const socket = new WebSocket(`${tail.url.replace('http', 'ws')}/link`, 'isthmus.1');
       await new Promise((resolve) => socket.once('open', resolve));
+      socket.send(hello());
       socket.send(new Uint8Array(1_000_000), { fin: false });
       return socket;
     }),
   );
-  await waitFor(async () => (await gauge(tail, 'held_bytes')) >= 3_000_000);
+  // What comes in one piece with the hello is not counted.
+  await waitFor(async () => (await gauge(tail, 'held_bytes')) >= 2_800_000);
   for (const socket of sockets) socket.terminate();
   await waitFor(async () => (await gauge(tail, 'held_bytes')) === 0);
+});
+
+test('before the hello nothing can be uploaded', async () => {
+  const tail = await start({ linkLimits: { helloMs: 60_000 } });
+  const link = await openWebSocket(tail);
+  link.send(new Uint8Array(1_000_000));
+  expect((await lastWord(link)).code).toBe('REQUEST_INVALID');
+  await waitFor(async () => (await gauge(tail, 'held_bytes')) === 0);
+  // Together with the hello it can.
+  const eager = await openWebSocket(tail);
+  eager.send(hello());
+  eager.send(ask(tiny, 1, 0, { filler: 60_000 }));
+  expect((await replyTo(eager, 1)).kind).toBe('reply');
+  eager.close();
 });
 
 test('upgrades that are none of ours are refused', async () => {
@@ -254,6 +300,19 @@ function fragments(request: Uint8Array): Uint8Array<ArrayBuffer> {
   const datagrams = cutMessage(9, request, 200)!.slice(0, 4);
   const parts = datagrams.flatMap((d) => [Uint8Array.of(d.byteLength & 255, d.byteLength >> 8), d]);
   return writeMessage('fragments', 9, { body: Buffer.concat(parts) });
+}
+
+/** A link over a socket that reads no more than the handshake. */
+async function rawLink(tail: TailServer): Promise<Socket> {
+  const socket = createConnection(tail.port, '127.0.0.1');
+  socket.on('error', () => undefined);
+  const key = Buffer.alloc(16).toString('base64');
+  const head = `GET /link HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13`;
+  socket.write(`${head}\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: isthmus.1\r\n\r\n`);
+  await new Promise((resolve) => socket.once('data', resolve));
+  socket.pause();
+  socket.write(masked(hello()));
+  return socket;
 }
 
 /** One final binary WebSocket frame, masked with zeros. */

@@ -60,8 +60,11 @@ export class LinkRequests {
     });
   }
 
+  /** One that has not come yet is not taken later: a cancel may overtake datagrams. */
   cancel(id: number): void {
-    this.#running.get(id)?.abort();
+    const running = this.#running.get(id);
+    if (running) running.abort();
+    else this.#remember(id);
   }
 
   cancelAll(): void {

@@ -8,11 +8,13 @@ import { errorFrame, namedError } from '../infer/errorFrame.ts';
 import type { Subject } from '../operate/gate.ts';
 import { Assemblies } from './assemblies.ts';
 import type { LinkChannel, LinkEnd } from './channel.ts';
-import { readHello, welcome } from './hello.ts';
+import { invalidHello, LONGEST_HELLO, readHello, welcome } from './hello.ts';
 import { LINK_LIMITS, type LinkLimits, largestMessage } from './linkLimits.ts';
 import { LinkRequests, type RequestOwner } from './linkRequests.ts';
 import type { OpenLink } from './links.ts';
 
+/** Pings while the client reads no answers; it needs one, and small ones cost far more memory than their bytes. */
+const MOST_UNREAD_PINGS = 1000;
 /** Datagrams that overtake the hello: two bursts of a paced client. */
 const EARLY_DATAGRAMS = 64;
 
@@ -32,6 +34,7 @@ export class ServedLink implements OpenLink, RequestOwner {
   #lastBuffered = 0;
   #known: Subject | undefined;
   #inputEnded = false;
+  #unreadPings = 0;
 
   /**
    * @param known whom the link belongs to, when the transport has found out already (a bearer token); no hello needs
@@ -78,6 +81,11 @@ export class ServedLink implements OpenLink, RequestOwner {
     });
   }
 
+  /** Told how much has come of a message that has not ended: nobody uploads anything before the hello. */
+  unfinished(bytes: number): void {
+    if (this.#state === 'waiting' && bytes > LONGEST_HELLO) this.refuse(invalidHello());
+  }
+
   /** Takes one datagram; what is wrong with it is left aside, as if it had been lost. */
   datagram(bytes: Uint8Array): void {
     if (this.#state === 'waiting') {
@@ -116,10 +124,8 @@ export class ServedLink implements OpenLink, RequestOwner {
 
   send(message: Uint8Array<ArrayBuffer>): void {
     if (this.#state === 'ended') return;
-    if (this.channel.buffered > this.#limits.bufferedBytes) {
-      this.#tail.log.info({ link: this.name, transport: this.transport }, 'link ended: replies are not read');
-      this.#end('overloaded', 'The replies are not read.');
-    } else this.channel.send(message);
+    if (this.channel.buffered > this.#limits.bufferedBytes) this.#unread();
+    else this.channel.send(message);
   }
 
   drained(): void {
@@ -164,7 +170,9 @@ export class ServedLink implements OpenLink, RequestOwner {
         this.#requests.cancel(id);
         break;
       case 'ping':
-        this.send(writeMessage('pong', id, { body }));
+        this.#unreadPings = this.channel.buffered === 0 ? 0 : this.#unreadPings + 1;
+        if (this.#unreadPings > MOST_UNREAD_PINGS) this.#unread();
+        else this.send(writeMessage('pong', id, { body }));
         break;
       case 'fragments':
         if (!this.#requests.knows(id)) this.#assemblies.addAll(body);
@@ -187,6 +195,11 @@ export class ServedLink implements OpenLink, RequestOwner {
       throw new IsthmusError('FRAME_INVALID', 'Only requests travel as datagrams, under their own id.');
     }
     this.#request(message);
+  }
+
+  #unread(): void {
+    this.#tail.log.info({ link: this.name, transport: this.transport }, 'link ended: replies are not read');
+    this.#end('overloaded', 'The replies are not read.');
   }
 
   #guarded(work: () => void): void {

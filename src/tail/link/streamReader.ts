@@ -26,6 +26,7 @@ export async function readStream(
         const whole = messages.push(value);
         hold(messages.pending);
         for (const message of whole) link.message(message);
+        link.unfinished(messages.pending);
       } catch (thrown) {
         link.refuse(thrown);
       }

@@ -16,6 +16,9 @@ import { ServedLink } from './serveLink.ts';
 /** Offered by clients, chosen by the tail: the version of FORMAT.md, "Links". */
 const SUBPROTOCOL = 'isthmus.1';
 
+/** In front of what a client's ping or pong carries: two bytes and the mask, RFC 6455, 5.2. */
+const CONTROL_HEADER_BYTES = 6;
+
 /** A client has this long to answer our close frame. */
 const CLOSE_MS = 2000;
 
@@ -107,11 +110,15 @@ function serve(
   const link = new ServedLink(tail, channel, subject);
   // Bytes of a message that has not ended; ws keeps them, we count them.
   let pending = 0;
-  const release = () => {
-    tail.bodies.give(pending);
-    pending = 0;
+  const release = (bytes = pending) => {
+    const given = Math.min(bytes, pending);
+    tail.bodies.give(given);
+    pending -= given;
   };
+  // They are no part of a message: pings alone would else take the whole budget, and hold nothing.
+  const control = (data: Buffer) => release(data.byteLength + CONTROL_HEADER_BYTES);
   socket.prependListener('data', (chunk: Buffer) => {
+    link.unfinished(pending); // without this chunk, which may end the hello and begin much more
     if (link.ended) return;
     try {
       tail.bodies.take(chunk.byteLength);
@@ -131,6 +138,7 @@ function serve(
       link.refuse(thrown);
     }
   });
+  webSocket.on('ping', control).on('pong', control);
   webSocket.on('error', () => undefined); // too long, or no WebSocket: ws closes with the right code by itself
   webSocket.on('close', () => {
     release();

@@ -111,7 +111,9 @@ async function serveSession(tail: TailContext, session: WebTransportServerSessio
   const { value: stream } = await streams.read();
   clearTimeout(timer);
   if (!stream) return;
-  const channel = new WebTransportChannel(session, stream.writable.getWriter());
+  // The gate writes IPv4 within IPv6 as itself; else all its clients would share one limit.
+  const address = tail.gate.addressOf(session.remoteAddress, undefined);
+  const channel = new WebTransportChannel(session, stream.writable.getWriter(), address);
   const link = new ServedLink(tail, channel);
   session.closed.then(
     () => link.gone(),
@@ -159,10 +161,14 @@ class WebTransportChannel implements LinkChannel {
   #buffered = 0;
   #closed: Promise<void> | undefined;
 
-  constructor(session: WebTransportServerSession, writer: WritableStreamDefaultWriter<Uint8Array>) {
+  constructor(
+    session: WebTransportServerSession,
+    writer: WritableStreamDefaultWriter<Uint8Array>,
+    address: string,
+  ) {
     this.#session = session;
     this.#writer = writer;
-    this.address = session.remoteAddress;
+    this.address = address;
     writer.closed.catch(() => undefined);
     writer.ready.catch(() => undefined);
   }

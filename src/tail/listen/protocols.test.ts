@@ -143,6 +143,10 @@ test('plain HTTP from elsewhere is sent to https', async (context) => {
   const response = await fetch(there, { redirect: 'manual', headers: { connection: 'close' } });
   expect(response.status).toBe(308);
   expect(response.headers.get('location')).toBe(there.replace('http:', 'https:'));
+  // A path that looks like a host stays a path.
+  const twice = `http://${outside.address}:${tail.port}//evil.example/x`;
+  const stays = await fetch(twice, { redirect: 'manual', headers: { connection: 'close' } });
+  expect(stays.headers.get('location')).toBe(twice.replace('http:', 'https:'));
 });
 
 test('which addresses are this machine', () => {

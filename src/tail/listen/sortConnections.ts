@@ -49,7 +49,8 @@ export function redirectToTls(headersTimeoutMs: number): HttpServer {
     connectionsCheckingInterval: Math.min(2000, headersTimeoutMs),
   };
   return createServer(options, ({ headers, url = '/' }, response) => {
-    const target = URL.parse(url.startsWith('/') ? url : '/', `https://${headers.host ?? ''}`);
+    // As one text: `//elsewhere/` as a relative address would be another host.
+    const target = URL.parse(`https://${headers.host ?? ''}${url.startsWith('/') ? url : '/'}`);
     response.setHeader('connection', 'close');
     if (target && headers.host) response.writeHead(308, { location: target.href }).end();
     else response.writeHead(400).end();

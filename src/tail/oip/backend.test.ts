@@ -1,3 +1,4 @@
+import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Manifest } from '../../model/manifest.ts';
 import type { Tensors } from '../../tensor.ts';
@@ -145,4 +146,18 @@ test('the whole model goes by its own name, a cut by the template', async () => 
     code: 'INFERENCE_FAILED',
     message: expect.stringContaining('slow_0'),
   });
+});
+
+test('an engine that does not answer gets a bounded number of requests, the rest is told to come back', async () => {
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await new Promise((resolve) => silent.once('listening', resolve));
+  closing.push(() => silent.close());
+  const { port } = silent.address() as { port: number };
+  const { slow: ask } = backend(`oip+grpc://127.0.0.1:${port}`);
+  const gone = new AbortController();
+  const many = Array.from({ length: 1024 }, () => ask({ signal: gone.signal }).catch(() => undefined));
+  await expect(ask()).rejects.toMatchObject({ code: 'OVERLOADED', retryAfter: 1 });
+  gone.abort();
+  await Promise.all(many);
+  await expect(ask({ deadline: Date.now() + 100 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
 });

@@ -1,5 +1,6 @@
 // Who may call over gRPC, and over what: tokens in the metadata, models a token is not for, TLS.
 import { mkdtemp } from 'node:fs/promises';
+import { connect } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials, status } from '@grpc/grpc-js';
@@ -51,6 +52,30 @@ test('tokens in the metadata, and models a token is not for', async () => {
   await closed.close();
 });
 
+test('nothing is read of a call without a token, and a message that does not come is not waited for', async () => {
+  const options = { models: dir, port: 0, grpcPort: 0, logger: false as const, threads: 1 };
+  const gate = await createGate({ tokens: [{ subject: 'all', token: 'a'.repeat(32) }] });
+  const server = await createTailServer({ ...options, gate, requestTimeoutMs: 300 });
+  const session = connect(`http://127.0.0.1:${server.grpcPort}`);
+  /** Half of a message; resolves with the status that comes nevertheless. */
+  const half = (token: string) =>
+    new Promise<unknown>((resolve, reject) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/inference.GRPCInferenceService/ModelInfer',
+        'content-type': 'application/grpc',
+        te: 'trailers',
+        authorization: `Bearer ${token}`,
+      });
+      stream.on('response', (headers) => resolve(headers['grpc-status'])).on('error', reject);
+      stream.write(Buffer.from([0, 0, 0, 1, 0, 8]));
+    });
+  expect(await half('wrong')).toBe(String(status.UNAUTHENTICATED));
+  expect(await half('a'.repeat(32))).toBe(String(status.DEADLINE_EXCEEDED));
+  session.destroy();
+  await server.close();
+});
+
 test('with a certificate gRPC speaks TLS', async () => {
   const { cert, key } = await makeDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-grpc-')));
   const secure = await createTailServer({
@@ -60,8 +85,13 @@ test('with a certificate gRPC speaks TLS', async () => {
   const trusting = new Client(`localhost:${secure.grpcPort}`, credentials.createSsl(Buffer.from(cert)));
   const reply = await callOip(trusting, 'ModelInfer', tinyRequest(wave(384)));
   expect(scores(reply)).toEqual([24]);
+  // As on SIGHUP: who trusts only the new certificate gets in.
+  const renewed = await makeDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-grpc-')));
+  await secure.renewCertificate({ cert: renewed.cert, key: renewed.key });
+  const later = new Client(`localhost:${secure.grpcPort}`, credentials.createSsl(Buffer.from(renewed.cert)));
+  expect(await callOip(later, 'ServerLive', {})).toEqual({ live: true });
   const plain = oipClient(secure.grpcPort!);
   expect((await failure(callOip(plain, 'ServerLive', {}))).code).toBe(status.UNAVAILABLE);
-  for (const client of [trusting, plain]) client.close();
+  for (const client of [trusting, later, plain]) client.close();
   await secure.close();
 });

@@ -11,6 +11,7 @@ import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
 import type { Asked } from '../infer/service.ts';
 import { type Subject, subjectName } from '../operate/gate.ts';
+import { admitted } from './grpcGate.ts';
 import { CANCELLED, grpcError } from './grpcStatus.ts';
 import { inferOip } from './inferOip.ts';
 import type { ProtoRequest, ProtoResponse, ProtoStreamResponse } from './messages.ts';
@@ -23,21 +24,6 @@ type AnyCall = Pick<Call, 'metadata' | 'getPeer' | 'getDeadline'>;
 
 /** Messages of one stream that may be worked on at once; more wait in the sockets. */
 const MOST_AT_ONCE = 16;
-
-/** @throws IsthmusError UNAUTHENTICATED, FORBIDDEN, RATE_LIMITED */
-export async function admitted({ gate }: TailContext, call: AnyCall): Promise<Subject> {
-  // host:port, with brackets around IPv6
-  const host = call
-    .getPeer()
-    .replace(/:\d+$/, '')
-    .replace(/^\[|\]$/g, '');
-  const forwarded = call.metadata.get('x-forwarded-for')[0]?.toString();
-  const address = gate.addressOf(host, forwarded);
-  const header = call.metadata.get('authorization')[0]?.toString();
-  const subject = await gate.bearer(header, address);
-  await gate.admit(subject, address);
-  return subject;
-}
 
 export function modelInfer(tail: TailContext): handleUnaryCall<ProtoRequest, ProtoResponse> {
   return (call, callback) => {

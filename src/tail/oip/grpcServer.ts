@@ -10,7 +10,9 @@ import {
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
-import { admitted, modelInfer, modelStreamInfer } from './grpcInfer.ts';
+import type { TlsOptions } from '../listen/certificate.ts';
+import { admitted, gateInterceptor } from './grpcGate.ts';
+import { modelInfer, modelStreamInfer } from './grpcInfer.ts';
 import { grpcError } from './grpcStatus.ts';
 import { inferenceService } from './protocol.ts';
 import { serverMetadata } from './serverMetadata.ts';
@@ -20,13 +22,17 @@ export interface GrpcOptions {
   /** 0 takes a free one. */
   port: number;
   host: string;
+  /** In which the message of a call must be here. */
+  requestTimeoutMs: number;
   /** PEM; without it the port speaks plain HTTP/2, for clusters and for proxies that end TLS. */
-  tls?: { key: string | Buffer; cert: string | Buffer } | undefined;
+  tls?: TlsOptions | undefined;
 }
 
 export interface GrpcServer {
   /** The real one. */
   port: number;
+  /** New connections get this certificate. */
+  renew(tls: TlsOptions): void;
   /** Lets calls end that run; cuts them after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -40,12 +46,19 @@ interface Named {
 }
 
 /** @throws IsthmusError OPTION_INVALID when the port, the host or the certificate cannot be used */
-export async function startGrpc(tail: TailContext, { port, host, tls }: GrpcOptions): Promise<GrpcServer> {
+export async function startGrpc(
+  tail: TailContext,
+  { port, host, requestTimeoutMs, tls }: GrpcOptions,
+): Promise<GrpcServer> {
   const server = new Server({
     // gRPC's own 4 MiB would refuse frames that the tail takes.
     'grpc.max_receive_message_length': tail.limits.frameBytes + ENVELOPE_BYTES,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': 256,
+    // Connections whose other end has gone without a word, and those that nobody uses.
+    'grpc.keepalive_time_ms': 60_000,
+    'grpc.max_connection_idle_ms': 300_000,
+    interceptors: [gateInterceptor(tail, requestTimeoutMs)],
   });
   const found = async (call: ServerUnaryCall<Named, object>) => {
     const subject = await admitted(tail, call);
@@ -64,9 +77,11 @@ export async function startGrpc(tail: TailContext, { port, host, tls }: GrpcOpti
     ModelInfer: modelInfer(tail),
     ModelStreamInfer: modelStreamInfer(tail),
   });
-  const bound = await bind(server, `${host.includes(':') ? `[${host}]` : host}:${port}`, tls);
+  const secure = tls && new TlsCredentials(tls);
+  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   return {
-    port: bound,
+    port: await bind(server, address, secure ?? ServerCredentials.createInsecure()),
+    renew: (next) => secure?.renew(next),
     async close(graceMs) {
       const closed = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const timer = setTimeout(() => server.forceShutdown(), graceMs);
@@ -90,7 +105,22 @@ function answering(
   };
 }
 
-function bind(server: Server, address: string, tls: GrpcOptions['tls']): Promise<number> {
+/** `createSsl` keeps its certificate for ever. */
+class TlsCredentials extends ServerCredentials {
+  constructor({ cert, key }: TlsOptions) {
+    super({}, { cert, key });
+  }
+
+  renew({ cert, key }: TlsOptions): void {
+    this.updateSecureContextOptions({ cert, key });
+  }
+
+  override _equals(other: ServerCredentials): boolean {
+    return this === other;
+  }
+}
+
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -103,11 +133,6 @@ function bind(server: Server, address: string, tls: GrpcOptions['tls']): Promise
       );
     };
     try {
-      const credentials = tls
-        ? ServerCredentials.createSsl(null, [
-            { private_key: Buffer.from(tls.key), cert_chain: Buffer.from(tls.cert) },
-          ])
-        : ServerCredentials.createInsecure();
       server.bindAsync(address, credentials, (error, port) => (error ? fail(error) : resolve(port)));
     } catch (thrown) {
       fail(thrown);

@@ -6,7 +6,7 @@ import type { Tensors } from '../../tensor.ts';
 import type { InferOptions, InferResult, ModelFiles, TailBackend } from '../run/backend.ts';
 import { MODEL_TEMPLATE, modelNames, parseBackendUrl } from './backendUrl.ts';
 import type { Engine, EngineOutput, EngineRequest } from './engine.ts';
-import { engineLate, sequenceLost } from './engineErrors.ts';
+import { engineBusy, engineLate, sequenceLost } from './engineErrors.ts';
 import { engineOutputs } from './engineOutputs.ts';
 import { grpcEngine } from './grpcEngine.ts';
 import { restEngine } from './restEngine.ts';
@@ -24,6 +24,9 @@ export interface OipBackendOptions {
 /** For requests without a deadline. */
 const PATIENCE_MS = 60_000;
 
+/** Requests at the engine at once; it has a queue of its own, and this is the end of ours. */
+const MOST_UNDER_WAY = 1024;
+
 /** Waits between attempts that came to nothing. */
 const PAUSES_MS = [50, 200];
 
@@ -36,14 +39,18 @@ export function createOipBackend({ url, model: template, token }: OipBackendOpti
   const nameOf = modelNames(template ?? MODEL_TEMPLATE);
   const engine = address.protocol === 'grpc' ? grpcEngine(address, token) : restEngine(address, token);
   let closed = false;
+  let underWay = 0;
   return {
     async infer({ manifest }: ModelFiles, first: number, tensors: Tensors, options): Promise<InferResult> {
       if (closed) throw new IsthmusError('CLOSED', 'The tail is stopping. Send the request to another one.');
+      if (underWay >= MOST_UNDER_WAY)
+        throw engineBusy(engine.address, `${underWay} requests are under way to it`);
       const started = performance.now();
       const cut = first === 0 ? undefined : manifest.cuts[first - 1]!;
       const inputs = cut ? cut.tensors : manifest.inputs;
       const sizes: Sizes = new Map();
       for (const info of inputs) fits(tensors[info.name]!.shape, info, sizes);
+      underWay++;
       const outputs = await attempts(
         engine,
         {
@@ -56,7 +63,9 @@ export function createOipBackend({ url, model: template, token }: OipBackendOpti
           signal: options.signal,
         },
         options,
-      );
+      ).finally(() => {
+        underWay--;
+      });
       const checked = engineOutputs(outputs, manifest.outputs, sizes, engine.address);
       return { outputs: checked, timings: { queue: 0, tail: performance.now() - started } };
     },

@@ -98,6 +98,7 @@ test('JSON numbers, flat and nested, a batch, nulls for what is absent, an id th
   ];
   for (const data of [numbers(), nested]) {
     const { response, json } = await post('tiny', { inputs: [x({ data })] });
+    expect(response.headers.get('server-timing')).toMatch(/queue;dur=.*tail;dur=.*encode;dur=/);
     expect(response.headers.get('content-type')).toBe('application/json');
     expect(v.parse(inferenceResponse, json)).toMatchObject({
       model_name: 'tiny',

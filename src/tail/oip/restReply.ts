@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { deflate, gzip } from 'node:zlib';
 import { IsthmusError } from '../../errors.ts';
 import { tensorBytes } from '../../tensor.ts';
+import { serverTiming } from '../infer/reply.ts';
 import { joinBody, LENGTH_HEADER } from './binaryBody.ts';
 import { datatypeOf, toNumbers } from './datatypes.ts';
 import type { OipAnswer } from './inferOip.ts';
@@ -20,9 +21,10 @@ const WORTH_COMPRESSING = 1024;
 export async function restReply(
   target: Target,
   { id, binary, parameters }: RestRequest,
-  { outputs }: OipAnswer,
+  { outputs, spent }: OipAnswer,
   acceptEncoding: string | undefined,
 ): Promise<Response> {
+  const started = performance.now();
   const parts: Uint8Array[] = [];
   const written = outputs.map(({ name, tensor }) => {
     const head = { name, shape: tensor.shape, datatype: datatypeOf(tensor.dtype) };
@@ -58,6 +60,7 @@ export async function restReply(
   const sent = encoding ? await COMPRESS[encoding](body) : body;
   if (encoding) headers.set('content-encoding', encoding);
   headers.set('content-length', String(sent.length));
+  headers.set('server-timing', serverTiming({ ...spent, encode: performance.now() - started }));
   return new Response(new Uint8Array(sent), { headers });
 }
 

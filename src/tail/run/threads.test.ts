@@ -102,10 +102,10 @@ test('one large model that loads does not stop the others', async () => {
   const done: string[] = [];
   // More requests for the large model than there are threads: they wait for the thread that loads it.
   const large = Array.from({ length: 4 }, () =>
-    threads.run(job('load 800 run 1', 2 ** 28), { id: 'large' }).then(() => done.push('large')),
+    threads.run(job('load 3000 run 1', 2 ** 28), { id: 'large' }).then(() => done.push('large')),
   );
-  for (let i = 0; i < 20; i++) await small().then(() => done.push('small'));
-  expect(done).toEqual(Array(20).fill('small'));
+  for (let i = 0; i < 8; i++) await small().then(() => done.push('small'));
+  expect(done).toEqual(Array(8).fill('small'));
   await Promise.all(large);
 });
 
@@ -117,4 +117,21 @@ test('a job goes to a thread that has its model, and to another only when that o
   for (let i = 0; i < 5; i++) expect((await ask()).queue).toBeLessThan(first.queue);
   const both = await Promise.all([ask(), ask()]);
   expect(Math.max(...both.map((r) => r.queue))).toBeGreaterThan(20);
+});
+
+test('a thread that cannot be started fails its own work, and is asked for anew', async () => {
+  let broken = true;
+  const threads = waitingThreads({
+    threads: 1,
+    startWorker: () => {
+      if (broken) throw new Error('no more threads');
+      return new Worker(WAITING, { eval: true });
+    },
+  });
+  for (let i = 0; i < 2; i++)
+    await expect(threads.run(job('load 0 run 0'), { id: 'x' })).rejects.toMatchObject({
+      code: 'INFERENCE_FAILED',
+    });
+  broken = false;
+  expect((await threads.run(job('load 0 run 0'), { id: 'x' })).outputs).toHaveProperty('x');
 });

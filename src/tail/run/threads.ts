@@ -4,7 +4,7 @@
 import type { Worker } from 'node:worker_threads';
 import type { InferOptions } from './backend.ts';
 import { BatchSizers } from './batchSizer.ts';
-import { movable } from './cargo.ts';
+import { movable, ProfileAccount } from './cargo.ts';
 import { JobQueue, type Queued } from './jobQueue.ts';
 import { type Job, type JobResult, type Outcome, outcome, tensorsOf, workOf } from './jobs.ts';
 import { aborted, closedError, crashedError, expiredError, overloadedError } from './poolErrors.ts';
@@ -129,6 +129,16 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
       known,
     );
     const work = workOf(job, items, probe);
+    const message: WorkMessage = { work, cancelled, ...account };
+    try {
+      slot.worker ??= employ(slot);
+      slot.worker.postMessage(message, movable(work));
+    } catch (thrown) {
+      // No more threads to be had, for one. The slot must not wait for an answer, nor do those who asked.
+      slot.profiles = new ProfileAccount();
+      for (const entry of entries) entry.settle({ thrown: crashedError(thrown, 0) });
+      return;
+    }
     slot.begin(entries, loads, (reply, begun) => {
       const ms = performance.now() - begun;
       perJob += TIME_WEIGHT * (ms / entries.length - perJob);
@@ -146,9 +156,6 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
       for (const [i, entry] of entries.entries())
         entry.settle(outcome(reply.items[i], reply, begun - entry.since));
     });
-    slot.worker ??= employ(slot);
-    const message: WorkMessage = { work, cancelled, ...account };
-    slot.worker.postMessage(message, movable(work));
   }
 
   function employ(slot: Slot<Waiting>): Worker {

@@ -4,6 +4,7 @@ import type { StopMessage, ThreadReply, ThreadSettings } from './threadMessages.
 
 /** Longer than any single segment should take. */
 const STUCK_MS = 10_000;
+const YOUNG_MB = 16;
 
 /** The worker's file: TypeScript beside the source, JavaScript beside the bundle. */
 export function startThread(settings: ThreadSettings): Worker {
@@ -12,6 +13,9 @@ export function startThread(settings: ThreadSettings): Worker {
     workerData: settings,
     name: 'isthmus-tail',
     execArgv: [],
+    // Tensors live outside V8's heap; what is inside is short-lived and small. Left to itself the young generation grows
+    // to tens of megabytes for each thread.
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
   });
 }
 
