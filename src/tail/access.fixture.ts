@@ -1,6 +1,6 @@
 // A tail whose gate is closed, for the tests of who gets in: fixed tokens, a key set, one allowed origin, a log that is kept.
 // Every token and ticket made here is remembered, to be looked for where none may be.
-import { generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import { exportJWK, type JWTPayload, SignJWT } from 'jose';
 import { pino } from 'pino';
 import type { Manifest } from '../model/manifest.ts';
 import { createTailServer, type TailServer } from './index.ts';
-import { createGate } from './operate/createGate.ts';
+import { createGate, tokenMark } from './operate/createGate.ts';
 import { createTickets } from './operate/tickets.ts';
 import { testModels } from './testModels.fixture.ts';
 
@@ -47,7 +47,9 @@ export async function sign(
 
 /** A ticket of the guarded tail, made beside it with the secret that they share. */
 export function newTicket(subject = 'shop', now = Date.now): string {
-  const { ticket } = createTickets(TICKET_SECRET, now).issue(subject);
+  const token = subject.startsWith('lab') ? TINY_ONLY : FIXED;
+  const by = tokenMark(TICKET_SECRET, createHash('sha256').update(token).digest());
+  const { ticket } = createTickets(TICKET_SECRET, now).issue(subject, { by });
   secrets.add(ticket);
   return ticket;
 }

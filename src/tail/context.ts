@@ -6,7 +6,7 @@ import type { FeatureCache } from './infer/featureCache.ts';
 import type { LinkLimits } from './link/linkLimits.ts';
 import type { Links } from './link/links.ts';
 import type { Registry } from './models/registry.ts';
-import type { Gate, Subject } from './operate/gate.ts';
+import type { Gate, Permit, Subject } from './operate/gate.ts';
 import type { TailMetrics } from './operate/metrics.ts';
 import type { TailBackend } from './run/backend.ts';
 import type { Threads } from './run/threads.ts';
@@ -60,6 +60,8 @@ export interface TailEnv {
     requestId: string;
     /** Whose request it is, once the gate has let it in. */
     subject?: Subject;
+    /** The same with what a link keeps of it. */
+    permit?: Permit;
     /** Bytes of the body, for the log. */
     bytesIn?: number;
     /** Set when the client speaks frames, so that errors go out as frames too: the model tag to put on them. */

@@ -51,6 +51,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
   if (options.tls) checkTls(options.tls);
   const gate = options.gate ?? (await createGate({ origins: options.cors }));
   const prometheus = createMetrics();
+  const requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
   const limits = {
     frameBytes: options.maxBodyBytes ?? 8 * MIB,
     pictureBytes: options.maxPictureBytes ?? 20 * MIB,
@@ -97,8 +98,8 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     metrics: prometheus,
     stopping: false,
     inFlight: 0,
-    links: new Links(),
-    ...(options.linkLimits && { linkLimits: options.linkLimits }),
+    links: new Links({ most: options.maxLinks, perAddress: options.maxLinksPerAddress }),
+    linkLimits: { messageMs: requestTimeoutMs, ...options.linkLimits },
   };
   showSizes(tail);
   const app = createApp(tail, { ...options, prometheus });
@@ -110,7 +111,8 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     upgrade: webSocketLinks(tail),
     largestBody: Math.max(limits.frameBytes, limits.pictureBytes),
     headersTimeoutMs: options.headersTimeoutMs ?? 10_000,
-    requestTimeoutMs: options.requestTimeoutMs ?? 60_000,
+    requestTimeoutMs,
+    maxConnections: options.maxConnections,
   }).catch(async (thrown: unknown) => {
     await closeWork();
     throw thrown;
@@ -174,7 +176,10 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     get models() {
       return [...store.registry.models.keys()];
     },
-    reload: () => store.reload(),
+    reload() {
+      tail.links.review(); // a gate has often changed by then
+      return store.reload();
+    },
     app,
     close({ graceMs = 10_000 } = {}) {
       closing ??= stop(graceMs);

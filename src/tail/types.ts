@@ -53,6 +53,11 @@ export interface TailServerOptions {
   /** Milliseconds a client has for its headers (default 10 000), and for headers and body (default 60 000). */
   headersTimeoutMs?: number;
   requestTimeoutMs?: number;
+  /** TCP connections that may be open, default 8192; more are dropped. */
+  maxConnections?: number;
+  /** Links that may be open in all (default 2048) and of one address (default 256); more are answered 503. */
+  maxLinks?: number;
+  maxLinksPerAddress?: number;
   /** Load small models right after the start, so that the first request need not wait. Default false. */
   warm?: boolean;
   /**

@@ -3,7 +3,7 @@
 import type { MiddlewareHandler } from 'hono';
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext, TailEnv, TailHandlerContext } from '../context.ts';
-import { subjectModels } from '../operate/gate.ts';
+import { permitOf, subjectModels } from '../operate/gate.ts';
 
 /** What has an owner. All else is public: health, of the Open Inference Protocol too, the app, and /metrics, which asks for itself. */
 const GUARDED = /^\/(models|artifacts|tickets|link|v2(?!\/health\/))(\/|$)/;
@@ -17,7 +17,9 @@ export function gateKeeper(tail: TailContext): MiddlewareHandler<TailEnv> {
     if (!GUARDED.test(path) || (path === '/link' && isRead(method))) return next();
     refuseForeign(tail, c);
     const address = clientOf(tail, c);
-    const subject = await gate.bearer(c.req.header('authorization'), address);
+    const permit = await permitOf(gate, c.req.header('authorization'), address);
+    const { subject } = permit;
+    c.set('permit', permit);
     c.set('subject', subject);
     await gate.admit(subject, address);
     refuseOtherModels(tail, subject, path);

@@ -39,10 +39,13 @@ export function linkRoutes(tail: TailContext): Hono<TailEnv> {
       return replyError(c, error, tail.log, { status: 415 });
     }
     refuseWhenStopping(tail);
-    const channel = new PostChannel(clientOf(tail, c));
+    const address = clientOf(tail, c);
+    const full = tail.links.full(address);
+    if (full) throw full;
+    const channel = new PostChannel(address);
     const link = new ServedLink(tail, channel);
     channel.onCancel = () => link.gone();
-    link.open(c.get('subject') ?? '');
+    link.open(c.get('permit') ?? { subject: c.get('subject') ?? '' });
     c.req.raw.signal.addEventListener('abort', () => link.gone(), { once: true });
     const body = c.req.raw.body as ReadableStream<Uint8Array> | null;
     if (body) void readStream(tail, link, body.getReader()).then(() => link.inputEnded());

@@ -58,9 +58,9 @@ function manifest(c: TailHandlerContext, { manifestText, etag }: ServedModel): R
   return c.body(manifestText, 200, headers);
 }
 
-/** @throws IsthmusError MODEL_NOT_FOUND with the names there are. */
-export function findModel({ registry }: TailContext, name: string): ServedModel {
-  return defaultVersion(registry, name);
+/** @throws IsthmusError MODEL_NOT_FOUND, with the names there are where nobody needs a token. */
+export function findModel({ registry, gate }: TailContext, name: string): ServedModel {
+  return defaultVersion(registry, name, !gate.closed);
 }
 
 /**

@@ -6,7 +6,9 @@ import type { TailContext, TailEnv } from '../context.ts';
 export function ticketRoutes(tail: TailContext): Hono<TailEnv> {
   const routes = new Hono<TailEnv>();
   routes.post('/tickets', (c) =>
-    c.json(tail.gate.issue(c.get('subject') ?? ''), 200, { 'cache-control': 'no-store' }),
+    c.json(tail.gate.issue(c.get('permit') ?? { subject: c.get('subject') ?? '' }), 200, {
+      'cache-control': 'no-store',
+    }),
   );
   return routes;
 }

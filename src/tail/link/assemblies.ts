@@ -133,3 +133,11 @@ export class Assemblies {
     pending.timer = setTimeout(() => this.#look(id), Math.max(1, pending.askAt - now));
   }
 }
+
+/** The body of `missing`. */
+export function indexBytes(indices: readonly number[]): Uint8Array {
+  const bytes = new Uint8Array(2 * indices.length);
+  const view = new DataView(bytes.buffer);
+  for (const [i, index] of indices.entries()) view.setUint16(2 * i, index, true);
+  return bytes;
+}

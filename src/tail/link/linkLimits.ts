@@ -6,6 +6,8 @@ export interface LinkLimits {
   inFlight: number;
   /** For the first message, milliseconds. */
   helloMs: number;
+  /** From the first byte of a message to its last, milliseconds. */
+  messageMs: number;
   /** A link on which nothing happens for so long is closed; the client opens another when it needs one. */
   idleMs: number;
   /** Replies that the client has not read, bytes; then it is cut off. */
@@ -17,6 +19,7 @@ export interface LinkLimits {
 export const LINK_LIMITS: LinkLimits = {
   inFlight: 64,
   helloMs: 5000,
+  messageMs: 60_000,
   idleMs: 300_000,
   bufferedBytes: 32 * 1024 * 1024,
   stalledMs: 60_000,

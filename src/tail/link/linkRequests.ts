@@ -16,7 +16,7 @@ export interface RequestOwner {
   /** Of the link, for logs: request ids begin with it. */
   readonly name: string;
   readonly channel: LinkChannel;
-  subject: Subject;
+  readonly subject: Subject;
   /** Hands a message to the channel, unless the link has ended meanwhile. */
   send(message: Uint8Array<ArrayBuffer>): void;
   /** Nothing is under way any more. */
@@ -46,15 +46,15 @@ export class LinkRequests {
     return this.#recent.has(id);
   }
 
-  /** Takes a request; one with a known id is left aside. The body must be in memory of its own: it may move to a thread. */
-  take(message: Message): void {
+  /** Takes a request, or answers it with `refusal`; one with a known id is left aside. The body must be in memory of its own: it may move to a thread. */
+  take(message: Message, refusal?: IsthmusError): void {
     const { id } = message;
     if (this.#recent.has(id)) return;
     this.#remember(id);
     const controller = new AbortController();
-    const crowded = this.#running.size >= this.#most;
+    const refused = refusal ?? (this.#running.size >= this.#most ? tooMany(this.#most) : undefined);
     this.#running.set(id, controller);
-    void this.#answer(message, controller.signal, crowded).finally(() => {
+    void this.#answer(message, controller.signal, refused).finally(() => {
       this.#running.delete(id);
       if (this.#running.size === 0) this.#owner.drained();
     });
@@ -71,7 +71,7 @@ export class LinkRequests {
     for (const controller of this.#running.values()) controller.abort();
   }
 
-  async #answer(message: Message, signal: AbortSignal, crowded: boolean): Promise<void> {
+  async #answer(message: Message, signal: AbortSignal, refused?: IsthmusError): Promise<void> {
     const { id, body, urgency, deadlineMs } = message;
     const { name, channel, subject } = this.#owner;
     const tail = this.#tail;
@@ -89,7 +89,7 @@ export class LinkRequests {
     };
     tail.inFlight++;
     try {
-      if (crowded) throw tooMany(this.#most);
+      if (refused) throw refused;
       tail.bodies.take(bytesIn);
       taken = bytesIn;
       await tail.gate.admit(subject, channel.address);

@@ -219,7 +219,7 @@ describe.each(kinds)('%s', (name, open, secure) => {
       closed: true,
       allowsOrigin: (origin: string | null | undefined) => origin !== 'https://evil.example',
       redeem: (ticket: string | undefined) => {
-        if (ticket === 'good') return 'anna';
+        if (ticket === 'good') return { subject: 'anna' };
         throw new IsthmusError('UNAUTHENTICATED', 'Get a ticket from POST /tickets.');
       },
     };

@@ -5,13 +5,15 @@ import { readDatagram } from '../../wire/datagram.ts';
 import { type Message, readMessage, writeMessage } from '../../wire/message.ts';
 import type { TailContext } from '../context.ts';
 import { errorFrame, namedError } from '../infer/errorFrame.ts';
-import type { Subject } from '../operate/gate.ts';
-import { Assemblies } from './assemblies.ts';
+import type { Permit } from '../operate/gate.ts';
+import { Assemblies, indexBytes } from './assemblies.ts';
 import type { LinkChannel, LinkEnd } from './channel.ts';
 import { invalidHello, LONGEST_HELLO, readHello, welcome } from './hello.ts';
+import { EXPIRED, endOf, expired, late, STOPPING, slow, UNREAD } from './linkErrors.ts';
 import { LINK_LIMITS, type LinkLimits, largestMessage } from './linkLimits.ts';
 import { LinkRequests, type RequestOwner } from './linkRequests.ts';
 import type { OpenLink } from './links.ts';
+import { PermitWatch } from './permitWatch.ts';
 
 /** Pings while the client reads no answers; it needs one, and small ones cost far more memory than their bytes. */
 const MOST_UNREAD_PINGS = 1000;
@@ -21,7 +23,6 @@ const EARLY_DATAGRAMS = 64;
 export class ServedLink implements OpenLink, RequestOwner {
   readonly name = crypto.randomUUID().slice(0, 8);
   readonly channel: LinkChannel;
-  subject: Subject = '';
   readonly #tail: TailContext;
   readonly #limits: LinkLimits;
   readonly #requests: LinkRequests;
@@ -32,7 +33,9 @@ export class ServedLink implements OpenLink, RequestOwner {
   #lastHeard = performance.now();
   #lastRead = performance.now();
   #lastBuffered = 0;
-  #known: Subject | undefined;
+  #known: Permit | undefined;
+  #begun: number | undefined;
+  readonly #permit: PermitWatch;
   #inputEnded = false;
   #unreadPings = 0;
 
@@ -40,11 +43,15 @@ export class ServedLink implements OpenLink, RequestOwner {
    * @param known whom the link belongs to, when the transport has found out already (a bearer token); no hello needs
    *   a ticket then
    */
-  constructor(tail: TailContext, channel: LinkChannel, known?: Subject, limits: Partial<LinkLimits> = {}) {
+  constructor(tail: TailContext, channel: LinkChannel, known?: Permit, limits: Partial<LinkLimits> = {}) {
     this.#tail = tail;
     this.channel = channel;
     this.#known = known;
     this.#limits = { ...LINK_LIMITS, ...tail.linkLimits, ...limits };
+    this.#permit = new PermitWatch(tail.gate, {
+      ended: () => this.goaway(),
+      lingered: () => this.#requests.size === 0 && this.drained(),
+    });
     this.#requests = new LinkRequests(tail, this, this.#limits.inFlight);
     this.#assemblies = new Assemblies(largestMessage(tail), tail.bodies, {
       missing: (id, indices) => this.send(writeMessage('missing', id, { body: indexBytes(indices) })),
@@ -61,21 +68,26 @@ export class ServedLink implements OpenLink, RequestOwner {
     return this.channel.transport;
   }
 
+  get subject(): string {
+    return this.#permit.subject;
+  }
+
   get ended(): boolean {
     return this.#state === 'ended';
   }
 
   /** Goes without hello and welcome: for POST, whose headers have said everything. */
-  open(subject: Subject): void {
+  open(permit: Permit): void {
     clearTimeout(this.#helloTimer);
-    this.subject = subject;
     this.#state = 'open';
+    this.#permit.begin(permit);
   }
 
   /** Takes one message. Its body must be in memory of its own. What is wrong with it ends the link, and never throws. */
   message(message: Message): void {
     this.#guarded(() => {
       this.#lastHeard = performance.now();
+      this.halfWay(false);
       if (this.#state === 'waiting') this.#hello(message);
       else if (this.#state === 'open') this.#dispatch(message);
     });
@@ -84,6 +96,11 @@ export class ServedLink implements OpenLink, RequestOwner {
   /** Told how much has come of a message that has not ended: nobody uploads anything before the hello. */
   unfinished(bytes: number): void {
     if (this.#state === 'waiting' && bytes > LONGEST_HELLO) this.refuse(invalidHello());
+  }
+
+  /** Told whether bytes are here of a message that is not whole; the time counts from the first of them. */
+  halfWay(here: boolean): void {
+    this.#begun = here ? (this.#begun ?? performance.now()) : undefined;
   }
 
   /** Takes one datagram; what is wrong with it is left aside, as if it had been lost. */
@@ -130,24 +147,32 @@ export class ServedLink implements OpenLink, RequestOwner {
 
   drained(): void {
     if (this.#inputEnded) this.#end('done', 'done');
+    else if (this.#permit.lingered) this.#end('goingAway', EXPIRED);
   }
 
   goaway(): void {
     if (this.#state === 'open') this.send(writeMessage('goaway', 0));
-    else this.#end('goingAway', 'The tail is stopping.');
+    else this.#end('goingAway', STOPPING);
   }
 
   end(): void {
-    this.#end('goingAway', 'The tail is stopping.');
+    this.#end('goingAway', STOPPING);
+  }
+
+  review(): void {
+    if (this.#state === 'open') this.#permit.review();
   }
 
   sweep(now: number): void {
+    this.review();
+    if (this.#begun !== undefined && now - this.#begun > this.#limits.messageMs)
+      this.refuse(slow(this.#limits.messageMs));
     if (this.#requests.size > 0) this.#lastHeard = now;
     const { buffered } = this.channel;
     // Less than before: it reads. New replies may hide that for one sweep, not for a minute.
     if (buffered === 0 || buffered < this.#lastBuffered) this.#lastRead = now;
     this.#lastBuffered = buffered;
-    if (now - this.#lastRead > this.#limits.stalledMs) this.#end('overloaded', 'The replies are not read.');
+    if (now - this.#lastRead > this.#limits.stalledMs) this.#end('overloaded', UNREAD);
     else if (now - this.#lastHeard > this.#limits.idleMs) this.#end('done', 'Nothing happened for a while.');
   }
 
@@ -187,7 +212,8 @@ export class ServedLink implements OpenLink, RequestOwner {
   #request(message: Message): void {
     if (message.id === 0) throw new IsthmusError('FRAME_INVALID', 'A request has an id above 0.');
     this.#assemblies.drop(message.id);
-    this.#requests.take(message);
+    this.review();
+    this.#requests.take(message, this.#permit.over ? expired() : undefined);
   }
 
   #assembled(id: number, message: Message): void {
@@ -199,7 +225,7 @@ export class ServedLink implements OpenLink, RequestOwner {
 
   #unread(): void {
     this.#tail.log.info({ link: this.name, transport: this.transport }, 'link ended: replies are not read');
-    this.#end('overloaded', 'The replies are not read.');
+    this.#end('overloaded', UNREAD);
   }
 
   #guarded(work: () => void): void {
@@ -214,25 +240,10 @@ export class ServedLink implements OpenLink, RequestOwner {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
     clearTimeout(this.#helloTimer);
+    this.#permit.stop();
     this.#early = [];
     this.#assemblies.close();
     this.#requests.cancelAll();
     this.#tail.links.delete(this, this.channel.close(end, reason));
   }
-}
-
-function indexBytes(indices: readonly number[]): Uint8Array {
-  const bytes = new Uint8Array(2 * indices.length);
-  const view = new DataView(bytes.buffer);
-  for (const [i, index] of indices.entries()) view.setUint16(2 * i, index, true);
-  return bytes;
-}
-
-function endOf({ code }: IsthmusError): LinkEnd {
-  if (code === 'OVERLOADED' || code === 'CLOSED') return 'overloaded';
-  return code === 'UNAUTHENTICATED' || code === 'FORBIDDEN' || code === 'RATE_LIMITED' ? 'refused' : 'broken';
-}
-
-function late(ms: number): IsthmusError {
-  return new IsthmusError('REQUEST_INVALID', `No hello came within ${ms / 1000} seconds.`);
 }

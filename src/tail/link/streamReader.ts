@@ -27,6 +27,7 @@ export async function readStream(
         hold(messages.pending);
         for (const message of whole) link.message(message);
         link.unfinished(messages.pending);
+        link.halfWay(messages.pending > 0);
       } catch (thrown) {
         link.refuse(thrown);
       }

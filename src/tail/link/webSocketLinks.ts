@@ -8,7 +8,7 @@ import { readMessage } from '../../wire/message.ts';
 import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
 import { ownMemory } from '../infer/ownMemory.ts';
-import type { Subject } from '../operate/gate.ts';
+import { type Permit, permitOf } from '../operate/gate.ts';
 import { closeReason, type LinkChannel, type LinkEnd, WEBSOCKET_CODES } from './channel.ts';
 import { largestMessage } from './linkLimits.ts';
 import { ServedLink } from './serveLink.ts';
@@ -38,11 +38,13 @@ export function webSocketLinks(tail: TailContext): Upgrade {
     const ignore = () => undefined;
     socket.on('error', ignore);
     checkUpgrade(tail, request).then(
-      (subject) => {
+      (permit) => {
         if (socket.destroyed) return;
+        const full = tail.links.full(clientAddress(tail, request));
+        if (full) return refuseUpgrade(socket, full);
         socket.off('error', ignore);
         sockets.handleUpgrade(request, socket, head, (webSocket) => {
-          serve(tail, webSocket, request, socket, subject);
+          serve(tail, webSocket, request, socket, permit);
         });
       },
       (thrown: unknown) => refuseUpgrade(socket, namedError(thrown, 'upgrade', tail.log)),
@@ -51,7 +53,7 @@ export function webSocketLinks(tail: TailContext): Upgrade {
 }
 
 /** @returns whom the link belongs to, where the request itself says it. @throws IsthmusError */
-async function checkUpgrade(tail: TailContext, request: IncomingMessage): Promise<Subject | undefined> {
+async function checkUpgrade(tail: TailContext, request: IncomingMessage): Promise<Permit | undefined> {
   const { url, headers } = request;
   if (!isLinkPath(url ?? '')) {
     throw new IsthmusError('NOT_FOUND', 'There is no WebSocket at this address. Links are at /link.');
@@ -65,7 +67,7 @@ async function checkUpgrade(tail: TailContext, request: IncomingMessage): Promis
   }
   // Programs can send a header, so they need no ticket; pages cannot.
   if (headers.authorization === undefined) return undefined;
-  return tail.gate.bearer(headers.authorization, clientAddress(tail, request));
+  return permitOf(tail.gate, headers.authorization, clientAddress(tail, request));
 }
 
 function clientAddress({ gate }: TailContext, { headers, socket }: IncomingMessage): string {
@@ -104,10 +106,10 @@ function serve(
   webSocket: WebSocket,
   request: IncomingMessage,
   socket: Duplex,
-  subject: Subject | undefined,
+  permit: Permit | undefined,
 ): void {
   const channel = new WebSocketChannel(webSocket, clientAddress(tail, request));
-  const link = new ServedLink(tail, channel, subject);
+  const link = new ServedLink(tail, channel, permit);
   // Bytes of a message that has not ended; ws keeps them, we count them.
   let pending = 0;
   const release = (bytes = pending) => {
@@ -116,13 +118,17 @@ function serve(
     pending -= given;
   };
   // They are no part of a message: pings alone would else take the whole budget, and hold nothing.
-  const control = (data: Buffer) => release(data.byteLength + CONTROL_HEADER_BYTES);
+  const control = (data: Buffer) => {
+    release(data.byteLength + CONTROL_HEADER_BYTES);
+    if (pending === 0) link.halfWay(false);
+  };
   socket.prependListener('data', (chunk: Buffer) => {
     link.unfinished(pending); // without this chunk, which may end the hello and begin much more
     if (link.ended) return;
     try {
       tail.bodies.take(chunk.byteLength);
       pending += chunk.byteLength;
+      link.halfWay(true);
     } catch (thrown) {
       link.refuse(thrown);
     }

@@ -99,20 +99,23 @@ async function acceptSessions(tail: TailContext, server: WebTransportServer): Pr
 }
 
 async function serveSession(tail: TailContext, session: WebTransportServerSession): Promise<void> {
-  const refusal = refusalOf(tail, session);
+  // The gate writes IPv4 within IPv6 as itself; else all its clients would share one limit.
+  const address = tail.gate.addressOf(session.remoteAddress, undefined);
+  const refusal = refusalOf(tail, session) ?? tail.links.full(address);
   if (refusal) {
     // The library has accepted the session already; a status is not possible any more.
     session.close({ closeCode: refusal.status, reason: closeReason(refusal.message) });
     return;
   }
+  const giveBack = tail.links.take(address); // until its stream is there: a session costs as much as a link
+  session.closed.then(giveBack, giveBack);
   const streams = session.incomingBidirectionalStreams.getReader();
   const helloMs = tail.linkLimits?.helloMs ?? LINK_LIMITS.helloMs;
   const timer = setTimeout(() => session.close({ closeCode: 408, reason: 'No stream was opened.' }), helloMs);
   const { value: stream } = await streams.read();
   clearTimeout(timer);
   if (!stream) return;
-  // The gate writes IPv4 within IPv6 as itself; else all its clients would share one limit.
-  const address = tail.gate.addressOf(session.remoteAddress, undefined);
+  giveBack();
   const channel = new WebTransportChannel(session, stream.writable.getWriter(), address);
   const link = new ServedLink(tail, channel);
   session.closed.then(

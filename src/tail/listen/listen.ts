@@ -19,6 +19,8 @@ import { redirectToTls, sortByFirstByte } from './sortConnections.ts';
 export interface ListenOptions extends HttpLimits {
   port: number;
   host: string;
+  /** TCP connections that may be open at once. */
+  maxConnections?: number | undefined;
   /** With it the port speaks TLS; plain HTTP is served to this machine and redirected for others. */
   tls?: TlsOptions | undefined;
   /** Takes requests that want to become a WebSocket; without it they are refused. */
@@ -36,6 +38,9 @@ export interface Listening {
   /** Resolves when the last connection is gone; those that live longer than `graceMs` are cut. */
   stop(graceMs: number): Promise<void>;
 }
+
+/** Far below the memory they take; an operator sees to it that as many files may be open. */
+const MOST_CONNECTIONS = 8192;
 
 type Fetch = Parameters<typeof getRequestListener>[0];
 
@@ -57,6 +62,7 @@ export async function listen(fetch: Fetch, options: ListenOptions): Promise<List
   const plain = plainServer(handlers, options);
   const secure = options.tls && secureServer(options.tls, handlers, options);
   const front = secure ? frontServer(plain, secure, options, connections) : plain;
+  front.maxConnections = options.maxConnections ?? MOST_CONNECTIONS;
   // With a certificate the front has accepted it already.
   plain.on('connection', (socket) => (secure ? connections.arrived(socket) : connections.accepted(socket)));
   secure?.server.on('secureConnection', (socket: TLSSocket) => connections.arrived(socket));

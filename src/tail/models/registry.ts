@@ -78,13 +78,18 @@ export function versionByTag({ versions }: Registry, tag: string, name?: string)
   return undefined;
 }
 
-/** A model by the name in an address: its default version. @throws IsthmusError MODEL_NOT_FOUND with the names there are */
-export function defaultVersion({ models }: Registry, name: string): ServedModel {
+/**
+ * A model by the name in an address: its default version.
+ *
+ * @param listed whether the error may name the models there are
+ * @throws IsthmusError MODEL_NOT_FOUND
+ */
+export function defaultVersion({ models }: Registry, name: string, listed = true): ServedModel {
   const model = models.get(name);
   if (model) return model;
-  const names = [...models.keys()].join(', ');
+  const names = listed ? [...models.keys()].join(', ') : '';
   throw new IsthmusError(
     'MODEL_NOT_FOUND',
-    `This tail has no model '${name.slice(0, 64)}'. It has: ${names}.`,
+    `This tail has no model '${name.slice(0, 64)}'.${names && ` It has: ${names}.`}`,
   );
 }

@@ -36,7 +36,7 @@ export function gateInterceptor(tail: TailContext, patienceMs: number): ServerIn
         next({
           onReceiveMetadata(metadata, read) {
             const wait = () => {
-              // A stream may be silent for as long as it likes.
+              // Between messages a stream may be silent; grpcInfer.ts ends it after a while.
               if (!requestStream) late = setTimeout(() => call.sendStatus(TOO_SLOW), patienceMs).unref();
               read(metadata);
             };

@@ -10,9 +10,10 @@ import type {
 import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
 import type { Asked } from '../infer/service.ts';
+import { LINK_LIMITS } from '../link/linkLimits.ts';
 import { type Subject, subjectName } from '../operate/gate.ts';
 import { admitted } from './grpcGate.ts';
-import { CANCELLED, grpcError } from './grpcStatus.ts';
+import { CANCELLED, grpcError, IDLE } from './grpcStatus.ts';
 import { inferOip } from './inferOip.ts';
 import type { ProtoRequest, ProtoResponse, ProtoStreamResponse } from './messages.ts';
 import { readParameters, withParameters } from './parameters.ts';
@@ -43,19 +44,33 @@ export function modelStreamInfer(
   return (call) => {
     const gone = new AbortController();
     let working = 0;
+    let ended = false;
     let written: Promise<void> = Promise.resolve();
     let previous: Promise<unknown> = Promise.resolve();
     call.on('cancelled', () => gone.abort());
     call.on('error', () => gone.abort());
+    // Nothing under way and no message for so long: whoever opened it has forgotten it, or stopped in a message.
+    const idleMs = tail.linkLimits?.idleMs ?? LINK_LIMITS.idleMs;
+    let idle: NodeJS.Timeout | undefined;
+    const rest = () => clearTimeout(idle);
+    const watch = () => {
+      rest();
+      if (!ended && !gone.signal.aborted && working === 0)
+        idle = setTimeout(() => call.emit('error', IDLE), idleMs).unref();
+    };
+    watch();
+    gone.signal.addEventListener('abort', rest, { once: true });
     call.on('data', (request: ProtoRequest) => {
+      rest();
       if (++working >= MOST_AT_ONCE) call.pause();
-      const begin = () => {
-        const subject = () => admitted(tail, call as unknown as AnyCall);
-        return answer(tail, call as unknown as AnyCall, request, subject, gone.signal);
-      };
       // State of a sequence depends on the order; everything else may run side by side.
       const inOrder = Object.hasOwn(request.parameters ?? {}, 'sequence_id');
-      const reply = inOrder ? previous.then(begin, begin) : begin();
+      const before = inOrder ? previous : undefined;
+      const subject = async () => {
+        await before;
+        return admitted(tail, call as unknown as AnyCall);
+      };
+      const reply = answer(tail, call as unknown as AnyCall, request, subject, gone.signal);
       previous = Promise.allSettled([previous, reply]);
       written = written.then(async () => {
         const response = await reply.then(
@@ -65,9 +80,12 @@ export function modelStreamInfer(
         );
         if (!gone.signal.aborted) call.write(response);
         if (--working < MOST_AT_ONCE) call.resume();
+        watch();
       });
     });
     call.on('end', () => {
+      ended = true;
+      rest();
       void written.then(() => call.end());
     });
   };
@@ -106,12 +124,11 @@ async function answer(
   let held = 0;
   tail.inFlight++;
   try {
-    const subject = await admit();
-    const target = findTarget(tail, request.model_name, request.model_version);
-    tail.gate.allowsModel(subject, target.model.manifest.name);
-    // The message is here already; what is made of it (copies, numbers) takes about as much again.
+    // The message is here already, before its turn; what is made of it (copies, numbers) takes about as much again.
     tail.bodies.take(2 * bytesIn);
     held = 2 * bytesIn;
+    const subject = await admit();
+    const target = findTarget(tail, request.model_name, request.model_version, subject);
     const parameters = readParameters(plainParameters(request.parameters));
     const inputs = protoInputs(request, target);
     const outputs = (request.outputs ?? []).map((o) => o.name);

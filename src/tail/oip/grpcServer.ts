@@ -54,7 +54,8 @@ export async function startGrpc(
     // gRPC's own 4 MiB would refuse frames that the tail takes.
     'grpc.max_receive_message_length': tail.limits.frameBytes + ENVELOPE_BYTES,
     'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': 256,
+    // Each may hold a message half-way, which nothing else counts.
+    'grpc.max_concurrent_streams': 64,
     // Connections whose other end has gone without a word, and those that nobody uses.
     'grpc.keepalive_time_ms': 60_000,
     'grpc.max_connection_idle_ms': 300_000,
@@ -62,9 +63,7 @@ export async function startGrpc(
   });
   const found = async (call: ServerUnaryCall<Named, object>) => {
     const subject = await admitted(tail, call);
-    const target = findTarget(tail, call.request.name, call.request.version);
-    tail.gate.allowsModel(subject, target.model.manifest.name);
-    return target;
+    return findTarget(tail, call.request.name, call.request.version, subject);
   };
   server.addService(inferenceService, {
     ServerLive: answering(tail, async () => ({ live: true })),

@@ -28,5 +28,11 @@ export function grpcError(error: IsthmusError): Partial<ServiceError> {
   return { code, details: error.message.slice(0, LONGEST_DETAILS), metadata };
 }
 
+/** What ends a stream on which nothing happens. */
+export const IDLE: Partial<ServiceError> = {
+  code: status.DEADLINE_EXCEEDED,
+  details: 'Nothing happened on this stream for a while. Open another when there is a request.',
+};
+
 /** What a call that its client gave up is answered with; nobody reads it. */
 export const CANCELLED: Partial<ServiceError> = { code: status.CANCELLED, details: 'The client has gone.' };

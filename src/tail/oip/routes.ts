@@ -32,11 +32,8 @@ export function oipRoutes(tail: TailContext): Hono<TailEnv> {
   routes.get('/v2/health/ready', (c) => c.json({ ready: !tail.stopping }, tail.stopping ? 503 : 200, fresh));
 
   for (const path of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
-    const target = (c: TailHandlerContext) => {
-      const found = findTarget(tail, c.req.param('model') ?? '', c.req.param('version'));
-      tail.gate.allowsModel(c.get('subject') ?? '', found.model.manifest.name);
-      return found;
-    };
+    const target = (c: TailHandlerContext) =>
+      findTarget(tail, c.req.param('model') ?? '', c.req.param('version'), c.get('subject') ?? '');
     routes.get(path, (c) => c.json(metadataOf(tail, target(c)), 200, fresh));
     routes.get(`${path}/ready`, (c) => {
       const { name } = target(c);

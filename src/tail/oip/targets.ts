@@ -5,6 +5,7 @@ import { cutIndex, type TensorInfo } from '../../model/manifest.ts';
 import type { TailContext } from '../context.ts';
 import { findAny } from '../http/modelRoutes.ts';
 import type { ServedModel } from '../models/registry.ts';
+import type { Subject } from '../operate/gate.ts';
 import { datatypeOf } from './datatypes.ts';
 
 /** Names of the two tensors of NAME.isthmus. */
@@ -27,18 +28,25 @@ export interface Target {
 
 /**
  * @param version empty or absent for the default one; else its tag, its id, or the name of its folder
- * @throws IsthmusError MODEL_NOT_FOUND, CUT_INVALID (no such cut, with the list of them)
+ * @param subject who asks: hears of versions and cuts only where the model is one of theirs
+ * @throws IsthmusError MODEL_NOT_FOUND, FORBIDDEN, CUT_INVALID (no such cut, with the list of them)
  */
-export function findTarget(tail: TailContext, name: string, version = ''): Target {
+export function findTarget(
+  tail: TailContext,
+  name: string,
+  version: string | undefined,
+  subject: Subject,
+): Target {
   const { versions } = tail.registry;
-  if (versions.has(name)) return dense(name, pick(tail, name, version), 0);
+  const pick = (model: string) => pickVersion(tail, model, version ?? '', subject);
+  if (versions.has(name)) return dense(name, pick(name), 0);
   const at = name.indexOf('@');
   if (at > 0) {
-    const model = pick(tail, name.slice(0, at), version);
+    const model = pick(name.slice(0, at));
     return dense(name, model, cutOf(model, name.slice(at + 1)) + 1);
   }
   const plain = name.endsWith('.isthmus') ? name.slice(0, -'.isthmus'.length) : name;
-  const model = pick(tail, plain, version); // throws for what is neither, with the list of names
+  const model = pick(plain); // throws for what is neither, with the list of names
   const bytes = (tensor: string): TensorInfo => ({ name: tensor, dtype: 'uint8', shape: ['bytes'] });
   return {
     ...common(name, model),
@@ -49,8 +57,9 @@ export function findTarget(tail: TailContext, name: string, version = ''): Targe
   };
 }
 
-function pick(tail: TailContext, name: string, version: string): ServedModel {
+function pickVersion(tail: TailContext, name: string, version: string, subject: Subject): ServedModel {
   const standard = findAny(tail, name);
+  tail.gate.allowsModel(subject, standard.manifest.name);
   const versions = tail.registry.versions.get(name) ?? [standard];
   const is = (model: ServedModel) => [model.tag, model.manifest.id, model.version].includes(version);
   const found = version === '' ? standard : versions.find(is);

@@ -16,11 +16,19 @@ export interface TokenEntry {
 /** Shorter ones can be guessed. */
 const SHORTEST_TOKEN = 16;
 
-/** @returns the subject of a token, or undefined when there is none like it */
-export type TokenLookup = (token: string) => Subject | undefined;
+interface KnownToken {
+  digest: Buffer;
+  subject: Subject;
+}
+
+export interface BearerTokens {
+  /** Undefined when there is none like it. */
+  find(token: string): KnownToken | undefined;
+  readonly all: readonly KnownToken[];
+}
 
 /** @throws IsthmusError OPTION_INVALID for an entry that could not work, or two that are the same */
-export function bearerTokens(entries: readonly TokenEntry[]): TokenLookup {
+export function bearerTokens(entries: readonly TokenEntry[]): BearerTokens {
   const known = entries.map((entry) => ({
     digest: digestOf(entry),
     subject: subjectOf(entry.subject, entry.models),
@@ -28,11 +36,14 @@ export function bearerTokens(entries: readonly TokenEntry[]): TokenLookup {
   const hex = known.map(({ digest }) => digest.toString('hex'));
   const twice = entries.find((_, i) => hex.indexOf(hex[i]!) !== i);
   if (twice) throw invalid(twice, 'has the token of another subject. Give each a token of its own');
-  return (token) => {
-    const digest = sha256(token);
-    let found: Subject | undefined;
-    for (const entry of known) if (timingSafeEqual(entry.digest, digest)) found = entry.subject;
-    return found;
+  return {
+    all: known,
+    find(token) {
+      const digest = sha256(token);
+      let found: KnownToken | undefined;
+      for (const entry of known) if (timingSafeEqual(entry.digest, digest)) found = entry;
+      return found;
+    },
   };
 }
 

@@ -1,9 +1,10 @@
 // The gate of a tail on the internet: fixed tokens and JWTs for requests, tickets for links, a list of origins, a rate.
 // Its rules can be exchanged while it runs (SIGHUP); it knows nothing of HTTP.
+import { createHmac, randomBytes } from 'node:crypto';
 import { IsthmusError } from '../../errors.ts';
-import { bearerTokens, type TokenEntry, type TokenLookup } from './bearerTokens.ts';
+import { type BearerTokens, bearerTokens, type TokenEntry } from './bearerTokens.ts';
 import { type AddressOf, clientAddress, limitKey, type TrustedProxies } from './clientAddress.ts';
-import { type Gate, type Subject, subjectModels, subjectName } from './gate.ts';
+import { type Gate, type Permit, type Subject, subjectModels, subjectName } from './gate.ts';
 import { type JwtOptions, jwtVerifier, type VerifyJwt } from './jwt.ts';
 import { type OriginCheck, type OriginList, originCheck } from './origins.ts';
 import { type CountRequest, type RateLimit, rateLimit } from './rateLimit.ts';
@@ -30,12 +31,25 @@ export interface ReloadableGate extends Gate {
 
 interface Rules {
   closed: boolean;
-  lookup: TokenLookup;
+  tokens: BearerTokens;
+  /** Subjects by the marks of their tokens. */
+  marks: ReadonlyMap<string, Subject>;
+  /** Permits by JWT from before this time do not hold: the keys may have changed. */
+  since: number;
   verify: VerifyJwt | undefined;
   origin: OriginCheck;
   count: CountRequest | undefined;
   addressOf: AddressOf;
 }
+
+/** Of permits; marks of tokens are longer. */
+const BY_JWT = 'jwt';
+/**
+ * What a ticket says of the fixed token that it was given for: it ends with the token, and lets nobody guess it.
+ * The same at all tails with this secret.
+ */
+export const tokenMark = (secret: string | Uint8Array, digest: Uint8Array): string =>
+  createHmac('sha256', secret).update('isthmus token ').update(digest).digest('base64url').slice(0, 16);
 
 /** Longer ones are no tokens. */
 const LONGEST_TOKEN = 8192;
@@ -45,11 +59,28 @@ const LONGEST_TOKEN = 8192;
  * @example const gate = await createGate({ tokens: [{ subject: 'shop', token: process.env.SHOP_TOKEN }], rate: { perSecond: 50 } });
  */
 export async function createGate(options: GateOptions = {}): Promise<ReloadableGate> {
-  let rules = await rulesOf(options);
-  const tickets = createTickets(options.ticketSecret);
+  const secret = options.ticketSecret ?? randomBytes(32);
+  let rules = await rulesOf(options, secret);
+  const tickets = createTickets(secret);
   const count = async (subject: Subject, address: string): Promise<void> => {
     // The first letter keeps subjects apart from addresses that they could be called after.
     await rules.count?.(subject ? `s${subjectName(subject)}` : `a${limitKey(address)}`);
+  };
+
+  const permit = async (header: string | undefined, address?: string): Promise<Permit> => {
+    if (!rules.closed) return { subject: '' };
+    try {
+      return await permitIn(header, rules, secret);
+    } catch (thrown) {
+      if (address !== undefined) await count('', address);
+      throw thrown;
+    }
+  };
+  const holds = ({ subject, until, by, at = 0 }: Permit): boolean => {
+    if (!rules.closed) return true;
+    if (until !== undefined && until <= Date.now()) return false;
+    if (by === BY_JWT) return rules.verify !== undefined && at >= rules.since;
+    return by !== undefined && rules.marks.get(by) === subject;
   };
 
   return {
@@ -57,18 +88,18 @@ export async function createGate(options: GateOptions = {}): Promise<ReloadableG
       return rules.closed;
     },
 
-    async bearer(header, address): Promise<Subject> {
-      if (!rules.closed) return '';
-      try {
-        return await subjectIn(header, rules);
-      } catch (thrown) {
-        if (address !== undefined) await count('', address);
-        throw thrown;
-      }
+    bearer: async (header, address) => (await permit(header, address)).subject,
+    permit,
+    holds,
+    issue: ({ subject, ...terms }) => tickets.issue(subject, terms),
+
+    redeem(ticket): Permit {
+      if (!rules.closed) return { subject: '' };
+      const redeemed = tickets.redeem(ticket);
+      if (holds(redeemed)) return redeemed;
+      throw unauthenticated('The token behind this ticket does not count any more. Get a new one.');
     },
 
-    issue: (subject) => tickets.issue(subject),
-    redeem: (ticket) => (rules.closed ? tickets.redeem(ticket) : ''),
     allowsOrigin: (origin, host) => rules.origin(origin, host),
 
     allowsModel(subject, model): void {
@@ -84,21 +115,21 @@ export async function createGate(options: GateOptions = {}): Promise<ReloadableG
     addressOf: (remote, forwardedFor) => rules.addressOf(remote, forwardedFor),
 
     async reload(changed): Promise<void> {
-      rules = await rulesOf(changed);
+      rules = { ...(await rulesOf(changed, secret)), since: Date.now() };
     },
   };
 }
 
-async function rulesOf({
-  tokens = [],
-  jwt,
-  origins = [],
-  rate,
-  trustedProxies,
-}: GateOptions): Promise<Rules> {
+async function rulesOf(
+  { tokens = [], jwt, origins = [], rate, trustedProxies }: GateOptions,
+  secret: string | Uint8Array,
+): Promise<Rules> {
+  const known = bearerTokens(tokens);
   return {
     closed: tokens.length > 0 || jwt !== undefined,
-    lookup: bearerTokens(tokens),
+    tokens: known,
+    marks: new Map(known.all.map(({ digest, subject }) => [tokenMark(secret, digest), subject])),
+    since: 0,
     verify: jwt && (await jwtVerifier(jwt)),
     origin: originCheck(origins),
     count: rate && rateLimit(rate),
@@ -106,12 +137,17 @@ async function rulesOf({
   };
 }
 
-async function subjectIn(header: string | undefined, { lookup, verify }: Rules): Promise<Subject> {
+async function permitIn(
+  header: string | undefined,
+  { tokens, verify }: Rules,
+  secret: string | Uint8Array,
+): Promise<Permit> {
   const token = tokenIn(header);
-  const known = lookup(token);
-  if (known !== undefined) return known;
+  const at = Date.now(); // before the keys are asked: a reload meanwhile counts
+  const known = tokens.find(token);
+  if (known) return { subject: known.subject, by: tokenMark(secret, known.digest), at };
   // Three parts with a dot between them: a JWT in the form that RFC 6750 carries.
-  if (verify && /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return verify(token);
+  if (verify && /^[\w-]+\.[\w-]+\.[\w-]*$/.test(token)) return { ...(await verify(token)), by: BY_JWT, at };
   throw unauthenticated(
     'The token is not one of this tail. Check that it is whole, and meant for this tail.',
   );

@@ -7,6 +7,17 @@
  */
 export type Subject = string;
 
+/** A subject, and for how long and by what it came in: a link asks again whether that still counts. */
+export interface Permit {
+  readonly subject: Subject;
+  /** When its token ends, milliseconds since the epoch; absent for never. */
+  readonly until?: number | undefined;
+  /** What the gate let it in by; only the gate reads it. */
+  readonly by?: string | undefined;
+  /** When it was given, milliseconds since the epoch. */
+  readonly at?: number | undefined;
+}
+
 export interface Gate {
   /** True where requests need a token and links a ticket. */
   readonly closed: boolean;
@@ -16,10 +27,14 @@ export interface Gate {
    * @throws IsthmusError UNAUTHENTICATED; RATE_LIMITED; OVERLOADED when keys cannot be had
    */
   bearer(header: string | undefined, address?: string): Promise<Subject>;
+  /** The same with all that is known of the token; a gate without it gives permits that do not end. */
+  permit?(header: string | undefined, address?: string): Promise<Permit>;
+  /** False once the token has ended, or the rules of the gate have changed and let it in no more. Absent: always true. */
+  holds?(permit: Permit): boolean;
   /** A ticket for opening one link, and its milliseconds of life. */
-  issue(subject: Subject): { ticket: string; expiresInMs: number };
+  issue(permit: Permit): { ticket: string; expiresInMs: number };
   /** Uses a ticket up. @throws IsthmusError UNAUTHENTICATED */
-  redeem(ticket: string | undefined): Subject;
+  redeem(ticket: string | undefined): Permit;
   /**
    * @param origin of the page that asks; absent for programs that are no page
    * @param host the `Host` (or `:authority`) that was asked: a page that this host served itself may always call it
@@ -42,12 +57,17 @@ export const openGate: Gate = {
   closed: false,
   bearer: async () => '',
   issue: () => ({ ticket: '', expiresInMs: 0 }),
-  redeem: () => '',
+  redeem: () => ({ subject: '' }),
   allowsOrigin: () => true,
   allowsModel: () => undefined,
   admit: async () => undefined,
   addressOf: (remote) => remote ?? '',
 };
+
+/** @throws IsthmusError as `bearer` */
+export async function permitOf(gate: Gate, header: string | undefined, address?: string): Promise<Permit> {
+  return gate.permit ? gate.permit(header, address) : { subject: await gate.bearer(header, address) };
+}
 
 /** What logs and limits call a subject: its name without the models. */
 export function subjectName(subject: Subject): string {

@@ -14,7 +14,7 @@ import {
 } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { IsthmusError } from '../../errors.ts';
-import { type Subject, subjectOf } from './gate.ts';
+import { type Permit, subjectOf } from './gate.ts';
 
 export interface JwtOptions {
   /** File or https address of a JSON Web Key Set (RFC 7517) with public keys … */
@@ -33,7 +33,7 @@ export interface JwtOptions {
 }
 
 /** @throws IsthmusError UNAUTHENTICATED; OVERLOADED when the keys cannot be had at the moment */
-export type VerifyJwt = (token: string) => Promise<Subject>;
+export type VerifyJwt = (token: string) => Promise<Permit & { until: number }>;
 
 const PUBLIC_KEY = [
   'RS256',
@@ -79,16 +79,19 @@ export async function jwtVerifier(options: JwtOptions): Promise<VerifyJwt> {
     clockTolerance,
     requiredClaims: ['sub', 'exp', ...(modelsClaim ? [modelsClaim] : [])],
   };
-  const known = new LRUCache<string, Subject>({ max: MOST_KNOWN });
+  const known = new LRUCache<string, Permit & { until: number }>({ max: MOST_KNOWN });
   return async (token) => {
     const digest = createHash('sha256').update(token).digest('base64');
-    const subject = known.get(digest);
-    if (subject !== undefined) return subject;
+    const before = known.get(digest);
+    if (before) return before;
     try {
       const { payload } = await (typeof key === 'function'
         ? jwtVerify(token, key, rules)
         : jwtVerify(token, key, rules));
-      const verified = subjectOf(nameIn(payload), modelsClaim ? modelsIn(payload[modelsClaim]) : undefined);
+      const verified = {
+        subject: subjectOf(nameIn(payload), modelsClaim ? modelsIn(payload[modelsClaim]) : undefined),
+        until: (payload.exp! + clockTolerance) * 1000, // as long as a request with it is let in
+      };
       const ttl = Math.min(KNOWN_MS, payload.exp! * 1000 - Date.now());
       if (ttl >= 1) known.set(digest, verified, { ttl: Math.floor(ttl) });
       return verified;

@@ -128,8 +128,23 @@ export const SETTINGS = v.strictObject({
   backendToken: v.optional(v.pipe(text(), secret(), about('token that the engine asks for'))),
   headersTimeout: v.optional(v.pipe(above0(3600), about('seconds that a client has for its headers')), 10),
   requestTimeout: v.optional(
-    v.pipe(above0(3600), about('seconds that a client has for headers and body together')),
+    v.pipe(
+      above0(3600),
+      about('seconds that a client has for headers and body together, and for a message of a link'),
+    ),
     60,
+  ),
+  maxConnections: v.optional(
+    v.pipe(whole(1, 1_000_000), about('TCP connections on `port`; more are dropped')),
+    8192,
+  ),
+  maxLinks: v.optional(
+    v.pipe(whole(1, 1_000_000), about('links that may be open; more are refused with 503')),
+    2048,
+  ),
+  maxLinksPerAddress: v.optional(
+    v.pipe(whole(1, 1_000_000), about('and of one address; behind proxies set `trustedProxies`')),
+    256,
   ),
   grace: v.optional(
     v.pipe(above0(86_400), about('seconds that running requests have to end after SIGTERM')),

@@ -2,13 +2,16 @@
 // trades its token for a ticket that opens one link, within seconds. A ticket carries its subject under a signature.
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { IsthmusError } from '../../errors.ts';
-import type { Subject } from './gate.ts';
+import type { Permit, Subject } from './gate.ts';
 
 export interface Tickets {
-  issue(subject: Subject): { ticket: string; expiresInMs: number };
+  /** @param terms of the token that it is given for: they hold for the link too */
+  issue(subject: Subject, terms?: Terms): { ticket: string; expiresInMs: number };
   /** @throws IsthmusError UNAUTHENTICATED; OVERLOADED when more are used than can be remembered */
-  redeem(ticket: string | undefined): Subject;
+  redeem(ticket: string | undefined): Permit;
 }
+
+type Terms = Pick<Permit, 'until' | 'by'>;
 
 /** Long enough for a handshake over a bad line. */
 const LIFE_MS = 30_000;
@@ -32,9 +35,11 @@ export function createTickets(secret: string | Uint8Array = randomBytes(32), now
   }
 
   return {
-    issue(subject) {
+    issue(subject, { until, by } = {}) {
       const nonce = randomBytes(NONCE_BYTES).toString('base64url');
-      const payload = Buffer.from(JSON.stringify([subject, now() + LIFE_MS, nonce])).toString('base64url');
+      const payload = Buffer.from(JSON.stringify([subject, now() + LIFE_MS, nonce, { until, by }])).toString(
+        'base64url',
+      );
       return { ticket: `${payload}.${sign(payload).toString('base64url')}`, expiresInMs: LIFE_MS };
     },
 
@@ -46,10 +51,11 @@ export function createTickets(secret: string | Uint8Array = randomBytes(32), now
       if (rest.length > 0 || given.length !== wanted.length || !timingSafeEqual(given, wanted))
         throw refused('is not one of this tail');
       // It has our signature, so it is what issue() wrote.
-      const [subject, expires, nonce] = JSON.parse(Buffer.from(payload!, 'base64url').toString()) as [
+      const [subject, expires, nonce, terms] = JSON.parse(Buffer.from(payload!, 'base64url').toString()) as [
         Subject,
         number,
         string,
+        Terms,
       ];
       if (expires <= now()) throw refused('has expired');
       if (used.has(nonce)) throw refused('was used before');
@@ -60,7 +66,7 @@ export function createTickets(secret: string | Uint8Array = randomBytes(32), now
         });
       }
       used.set(nonce, expires);
-      return subject;
+      return { subject, ...terms, at: expires - LIFE_MS };
     },
   };
 }

@@ -81,7 +81,7 @@ test('a refusal that lists a thousand names still fits into a frame', async () =
   app.onError((thrown, c) => replyError(c, thrown, { info() {}, warn() {}, error() {} }));
   app.post('/', (c) => {
     c.set('frameTag', '0'.repeat(16));
-    findModel({ registry: { models } } as unknown as TailContext, 'none');
+    findModel({ registry: { models }, gate: openGate } as unknown as TailContext, 'none');
     return c.body(null);
   });
   const response = await app.request('/', { method: 'POST' });
