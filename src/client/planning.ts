@@ -24,13 +24,13 @@ export interface PlanningParts {
 }
 
 /** What the session knows of an answer. */
-export interface Answered extends Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
+interface Answered extends Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
   ms: Omit<Report['ms'], 'total'>;
   /** Milliseconds after which the device answered in the place of a slow tail. */
   waitedMs?: number;
 }
 
-export interface Planned {
+interface Planned {
   choice: Choice;
   answered(outcome: Answered, totalMs: number): void;
   failed(thrown: unknown, waitedMs: number): void;

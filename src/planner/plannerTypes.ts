@@ -40,7 +40,7 @@ export interface Decision {
   wanted?: Candidate;
 }
 
-export interface Alternative {
+interface Alternative {
   candidate: Candidate;
   predictedMs: number;
   observedMs?: number;
