@@ -105,7 +105,7 @@ for (const device of ['wasm', 'webgpu'] as const) {
         // A software adapter needs seconds per picture on the larger models: there, photos take the deepest cut only,
         // whose head runs every segment that the others run.
         const slow = device === 'webgpu' && name !== 'neck10';
-        const photos = await pictures(dataset, device === 'webgpu' ? 1 : 3);
+        const photos = await pictures(dataset, device === 'webgpu' ? 1 : 2);
         const manifest = await openSession(page, `${tail.url}/models/${name}`, device);
         const input = pseudoPhoto(manifest.inputs[0]!.shape.map((d) => (typeof d === 'number' ? d : 1)));
         const truth = await runWhole(name, input);

@@ -6,7 +6,7 @@ import { percentile } from '../soak/requests.ts';
 import { type FaultBench, faultBench } from './bench.ts';
 import { HEALTHY } from './link.ts';
 
-const SECONDS = Number(process.env.ISTHMUS_ENDURANCE ?? 8);
+const SECONDS = Number(process.env.ISTHMUS_ENDURANCE ?? 6);
 /** The long form takes longer than a test may otherwise. */
 vi.setConfig({ testTimeout: SECONDS * 1000 + 60_000 });
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
