@@ -80,7 +80,7 @@ test('damaged REST bodies, JSON and binary', () => {
     }),
     { numRuns: 8000 },
   );
-  expect(seen.read).toBeGreaterThan(100);
+  expect(seen.read).toBeGreaterThan(20);
   expect(seen.refused).toBeGreaterThan(1000);
 });
 
@@ -141,6 +141,6 @@ test('damaged protobuf messages', () => {
     }),
     { numRuns: 8000 },
   );
-  expect(seen.read).toBeGreaterThan(100);
+  expect(seen.read).toBeGreaterThan(20);
   expect(seen.refused).toBeGreaterThan(100);
 });
