@@ -1,6 +1,6 @@
 // One face over the places where heads can run: this Node process, or a page in headless Chromium on wasm or WebGPU.
 import type { Browser, Page } from 'playwright';
-import type { Report } from '../src/client/types.ts';
+import type { Report } from '../src/client/resultTypes.ts';
 import { IsthmusError } from '../src/errors.ts';
 import { connect } from '../src/index.node.ts';
 import type { Manifest } from '../src/model/manifest.ts';

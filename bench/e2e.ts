@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Report } from '../src/client/types.ts';
+import type { Report } from '../src/client/resultTypes.ts';
 import { createTailServer } from '../src/tail/index.ts';
 import {
   type BenchClient,

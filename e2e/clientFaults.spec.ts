@@ -2,7 +2,8 @@
 // cut again and again, its tail is away when it starts, its cache is evicted or full. No answer is lost, doubled or wrong.
 import { expect, type Page } from '@playwright/test';
 import { assembleFleet } from '../bench/fleet.ts';
-import type { ConnectOptions, Report, RunOptions } from '../src/client/types.ts';
+import type { Report } from '../src/client/resultTypes.ts';
+import type { ConnectOptions, RunOptions } from '../src/client/types.ts';
 import type { connect } from '../src/index.ts';
 import { HEALTHY } from './faults/link.ts';
 import { type TcpProxy, tcpProxy } from './faults/tcpProxy.ts';

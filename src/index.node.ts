@@ -4,6 +4,8 @@ import type { ConnectOptions, Session } from './client/types.ts';
 import { nodeRuntime } from './head/node/nodeRuntime.ts';
 import { nodeKept } from './head/node/nodeStore.ts';
 
+export type * from './client/planTypes.ts';
+export type * from './client/resultTypes.ts';
 export type * from './client/streamTypes.ts';
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';

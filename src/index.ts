@@ -4,6 +4,8 @@ import type { ConnectOptions, Session } from './client/types.ts';
 import { createSafeStore } from './head/store/safeStore.ts';
 import { spawnRuntime } from './worker/spawn.ts';
 
+export type * from './client/planTypes.ts';
+export type * from './client/resultTypes.ts';
 export type * from './client/streamTypes.ts';
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';

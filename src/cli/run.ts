@@ -2,7 +2,8 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import type { ConnectProgress, Label, Mode, Report, Session } from '../client/types.ts';
+import type { Report } from '../client/resultTypes.ts';
+import type { ConnectProgress, Label, Mode, Session } from '../client/types.ts';
 import { PRESETS, type PresetName } from '../codec/params.ts';
 import { type ErrorJSON, IsthmusError } from '../errors.ts';
 import { MAX_PICTURE_BYTES } from '../image/limits.ts';

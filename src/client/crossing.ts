@@ -10,7 +10,8 @@ import type { SendOptions, Transport } from '../transport/transport.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
 import type { Sending } from './choose.ts';
-import type { Result, RunOptions, TaskAnswer } from './types.ts';
+import type { Result, TaskAnswer } from './resultTypes.ts';
+import type { RunOptions } from './types.ts';
 
 /** What is asked of the tail beside the frame. */
 export interface Wish extends Pick<RunOptions, 'onTask'> {

@@ -16,8 +16,9 @@ import { runChain } from '../model/node/chain.ts';
 import { nodeShapeProbe as probe } from '../model/probeNode.ts';
 import { node, model as onnx, value, weight } from '../model/testGraphs.fixture.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
+import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
-import type { ConnectOptions, Result } from './types.ts';
+import type { ConnectOptions } from './types.ts';
 
 let model: TinyModel;
 let tail: TailServer;

@@ -12,7 +12,8 @@ import type {
 import { exitsUpTo, type Manifest } from '../model/manifest.ts';
 import type { Choice } from './choose.ts';
 import { defaultCut } from './plan.ts';
-import type { ConnectOptions, Report, Result } from './types.ts';
+import type { Report, Result } from './resultTypes.ts';
+import type { ConnectOptions } from './types.ts';
 
 /** What a run knows of its exits. */
 export interface Early {

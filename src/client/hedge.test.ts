@@ -9,8 +9,9 @@ import { IsthmusError } from '../errors.ts';
 import { connect } from '../index.node.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
 import { hedge, Patience } from './hedge.ts';
+import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
-import type { ConnectOptions, Result, Session } from './types.ts';
+import type { ConnectOptions, Session } from './types.ts';
 
 let model: TinyModel;
 let tail: TailServer;

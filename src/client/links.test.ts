@@ -12,8 +12,9 @@ import type { InferOptions, TailBackend } from '../tail/run/backend.ts';
 import { createOrtBackend } from '../tail/run/ortBackend.ts';
 import { createThreads } from '../tail/run/threads.ts';
 import type { WebTransportClass } from '../transport/webtransport.ts';
+import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
-import type { ConnectOptions, Result } from './types.ts';
+import type { ConnectOptions } from './types.ts';
 
 const webTransport = NodeWebTransport as unknown as WebTransportClass;
 let model: TinyModel;

@@ -11,8 +11,9 @@ import { connect } from '../index.node.ts';
 import { type Manifest, manifestId, modelTag } from '../model/manifest.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
 import { searchTail } from './offline.ts';
+import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
-import type { ConnectOptions, Result } from './types.ts';
+import type { ConnectOptions } from './types.ts';
 
 let model: TinyModel;
 let tail: TailServer;

@@ -11,7 +11,9 @@ import { workOf } from '../planner/work.ts';
 import type { Choice, Defaults } from './choose.ts';
 import type { Loader } from './loader.ts';
 import type { KeptThings } from './memory.ts';
-import type { PlanReport, Report, RunOptions } from './types.ts';
+import type { PlanReport } from './planTypes.ts';
+import type { Report } from './resultTypes.ts';
+import type { RunOptions } from './types.ts';
 
 export interface PlanningParts {
   manifest: Manifest;

@@ -4,7 +4,8 @@ import type { HeadRuntime } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { prepareInput } from './input.ts';
 import type { Loader } from './loader.ts';
-import type { Input, Rivals } from './types.ts';
+import type { Rivals } from './planTypes.ts';
+import type { Input } from './types.ts';
 
 /**
  * @param quality of JPEG and WebP, 0…1

@@ -10,7 +10,7 @@ import { type Early, exitOutcome, headOrExit } from './exits.ts';
 import { hedge, Patience } from './hedge.ts';
 import type { Loader } from './loader.ts';
 import { defaultCut, type Failure, mayFallBack, type Plan } from './plan.ts';
-import type { Report, Result, Timings } from './types.ts';
+import type { Report, Result, Timings } from './resultTypes.ts';
 
 /** After these the device may lack segments, or the token to fetch them with; loading what is there costs nothing. */
 const LOST_SEGMENTS: ReadonlySet<ErrorCode> = new Set(['WORKER_FAILED', 'DEVICE_LOST', 'DOWNLOAD_FAILED']);

@@ -12,8 +12,9 @@ import { preprocessImage } from '../image/preprocess.ts';
 import { connect } from '../index.node.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
 import { closedPort } from '../transport/localServer.fixture.ts';
+import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
-import type { Mode, Result } from './types.ts';
+import type { Mode } from './types.ts';
 
 let model: TinyModel;
 let tail: TailServer;

@@ -14,20 +14,13 @@ import type { KeptThings } from './memory.ts';
 import type { Absence } from './offline.ts';
 import { defaultCut } from './plan.ts';
 import { createPlanning } from './planning.ts';
+import type { Rivals } from './planTypes.ts';
+import type { KeptFeature, Report, Result } from './resultTypes.ts';
 import { weighRivals } from './rivals.ts';
 import { createPlanRunner, type Outcome, outcomeOf, said } from './runPlans.ts';
 import { openScope } from './scope.ts';
 import { streamOf } from './stream.ts';
-import type {
-  ConnectOptions,
-  Input,
-  KeptFeature,
-  Report,
-  Result,
-  Rivals,
-  RunOptions,
-  Session,
-} from './types.ts';
+import type { ConnectOptions, Input, RunOptions, Session } from './types.ts';
 
 export interface SessionParts {
   manifest: Manifest;

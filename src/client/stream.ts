@@ -1,11 +1,12 @@
 // Stream: a source of frames through session.run, several at a time, answers in the order of the frames. While one frame
 // crosses, the head of the next runs. It bounds what is under way and what waits, and knows neither plans nor links.
 import { type ErrorCode, IsthmusError } from '../errors.ts';
+import type { Result } from './resultTypes.ts';
 import { openScope, type Scope } from './scope.ts';
 import { similarity, type Thumbnail, thumbnailer } from './similarity.ts';
 import { type Frame, type FrameSource, openSource } from './streamSource.ts';
 import type { StreamOptions, StreamResult, StreamSource } from './streamTypes.ts';
-import type { Input, Result, RunOptions } from './types.ts';
+import type { Input, RunOptions } from './types.ts';
 
 /** One frame crosses, the next computes, a third is ready to go. */
 const IN_FLIGHT = 3;

@@ -1,5 +1,7 @@
 // The types of session.stream: where frames come from, how they are run, what comes back. Public; no behaviour here.
-import type { Input, Result, RunOptions } from './types.ts';
+
+import type { Result } from './resultTypes.ts';
+import type { Input, RunOptions } from './types.ts';
 
 /**
  * Where frames come from: a playing video element, a camera (a MediaStream or its video track), or any iterable of inputs.

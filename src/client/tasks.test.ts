@@ -11,8 +11,9 @@ import { runChain } from '../model/node/chain.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
 import { type TaskModel, taskModel } from '../tail/taskModel.fixture.ts';
 import type { Tensors } from '../tensor.ts';
+import type { TaskAnswer } from './resultTypes.ts';
 import { drawnPicture } from './tinyModel.fixture.ts';
-import type { ConnectOptions, TaskAnswer } from './types.ts';
+import type { ConnectOptions } from './types.ts';
 
 let model: TaskModel;
 let tail: TailServer;

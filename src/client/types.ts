@@ -1,15 +1,17 @@
-// The types of the public client API: what `connect` takes and what a session gives back. No behaviour here.
+// The types of the public client API: what `connect` takes, what a run takes, and the session. No behaviour here; what comes
+// back is in resultTypes.ts and planTypes.ts.
 // Session is AsyncDisposable, which pages that compile without that library must find declared all the same.
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { CodecParams, PresetName } from '../codec/params.ts';
-import type { IsthmusError } from '../errors.ts';
 import type { DeviceReport, HeadRuntime, Pixels } from '../head/runtime.ts';
-import type { ExitRule, Manifest } from '../model/manifest.ts';
+import type { Manifest } from '../model/manifest.ts';
 import type { Label } from '../model/topLabels.ts';
 import type { Limits } from '../planner/limits.ts';
 import type { Tensors } from '../tensor.ts';
 import type { TransportKind } from '../transport/transport.ts';
 import type { WebTransportClass } from '../transport/webtransport.ts';
+import type { PlanReport, Rivals } from './planTypes.ts';
+import type { Result, TaskAnswer } from './resultTypes.ts';
 import type { StreamOptions, StreamResult, StreamSource } from './streamTypes.ts';
 
 export type { Label, Limits };
@@ -161,121 +163,6 @@ export interface RunOptions {
   onTask?: (answer: TaskAnswer) => void;
   /** Ask the tail to keep what was sent for a short time, so that `result.feature` can be asked further tasks. */
   keep?: boolean;
-}
-
-/** The answer of one task. */
-export interface TaskAnswer {
-  task: string;
-  outputs: Tensors;
-  /** Best first, at most five; only for tasks with labels. */
-  labels?: Label[];
-}
-
-/** What the tail keeps of a run. It forgets after a while; then the feature is sent again, without anybody noticing. */
-export interface KeptFeature {
-  /** Its name at the tail; changes when it was sent again. */
-  readonly id: string;
-  /** Asks further tasks of it. @throws as {@link Session.run} */
-  run(options?: Pick<RunOptions, 'tasks' | 'onTask' | 'deadlineMs' | 'priority' | 'signal'>): Promise<Result>;
-}
-
-/** Milliseconds per stage, in the order they happen; a stage that did not happen is absent. */
-export interface Timings {
-  /** Decoding, resizing, cropping and normalising a picture. */
-  preprocess?: number;
-  /** Every segment that ran on this device. */
-  head?: number;
-  /** Codec on this device, reading back from the GPU included; for `remote` writing the JPEG or WebP. */
-  encode?: number;
-  /** The way there: send to first byte of the reply, less the server's stages. It holds one round trip. */
-  uplink?: number;
-  decode?: number;
-  /** Waiting for the tail to be free. */
-  queue?: number;
-  tail?: number;
-  /** Reading the reply. */
-  downlink?: number;
-  /** Wall clock from call to answer. */
-  total: number;
-}
-
-export interface Report {
-  /** Where the answer was computed. */
-  ran: 'split' | 'local' | 'remote' | 'exit';
-  /** Name of the cut, where it ran split or ended at an exit. */
-  cut?: string;
-  /** Name of the preset, or `custom`, where it ran split. */
-  preset?: string;
-  /** The exit that answered, and how sure it was: the largest probability, its margin, or the entropy in nats. */
-  exit?: { name: string; rule: ExitRule; value: number };
-  device: DeviceReport;
-  /** What carried the answer, where one crossed. */
-  transport?: TransportKind;
-  bytes: {
-    /** Frames sent and received, every attempt counted; HTTP and TLS come on top. */
-    up: number;
-    down: number;
-    /** The feature as float32. */
-    raw?: number;
-  };
-  ms: Timings;
-  model: { name: string; id: string };
-  /**
-   * Why another way than the wanted one was taken: `CODE: sentence` of the first failure, or `STALL: sentence` where nothing
-   * failed but the tail was slow and this device was faster.
-   */
-  degraded?: string;
-}
-
-export interface Result {
-  /** Of `main`; none where only other tasks were asked, or it is among `failedTasks`. */
-  outputs: Tensors;
-  /** Best first, at most five; only for models whose manifest has labels. */
-  labels?: Label[];
-  /** The tasks that were named and answered, by name. */
-  tasks?: Record<string, TaskAnswer>;
-  /** Those that failed where others did not. */
-  failedTasks?: Record<string, IsthmusError>;
-  /** Where `keep` was asked for and the tail does it. */
-  feature?: KeptFeature;
-  report: Report;
-}
-
-/** A way of computing, with what the planner expects of it now. */
-export interface PlanAlternative {
-  plan: 'split' | 'local' | 'remote';
-  cut?: string;
-  preset?: string;
-  predictedMs: number;
-  /** Mean wall clock of its answers, where there were any. */
-  observedMs?: number;
-  /** Frame up. */
-  bytes: number;
-  /** Share of answers that equal the whole model's, as calibrated. */
-  accuracy?: number;
-}
-
-/** What the planner chose last, and why. */
-export interface PlanReport {
-  ran: Report['ran'];
-  cut?: string;
-  preset?: string;
-  /** One sentence. */
-  why: string;
-  /** The fastest expected first. */
-  alternatives: PlanAlternative[];
-}
-
-/** Bytes of the alternatives for one picture. `jpeg` and `webp` are whole frames, as the remote plan would send them. */
-export interface Rivals {
-  /** The feature at the session's cut. */
-  rawFloat32: number;
-  gzipFp16: number;
-  /** The picture cropped and scaled to the model's input, as uploads. */
-  jpeg: number;
-  webp?: number;
-  /** The file as it was given, where it was a file. */
-  original?: number;
 }
 
 export interface Session extends AsyncDisposable {
