@@ -3,7 +3,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { encodeFrame } from '../../codec/index.ts';
 import { concreteShape } from '../../model/manifest.ts';
 import { elementCount, type Tensors } from '../../tensor.ts';
@@ -11,6 +11,7 @@ import { readFrame } from '../../wire/readFrame.ts';
 import { loadRegistry } from '../models/modelStore.ts';
 import { mixingModel, testModels, wave } from '../testModels.fixture.ts';
 import type { ModelFiles, TailBackend } from './backend.ts';
+import { BatchSizer } from './batchSizer.ts';
 import { createOrtBackend } from './ortBackend.ts';
 import { createThreads } from './threads.ts';
 import type { ThreadsOptions } from './threadsOptions.ts';
@@ -87,10 +88,29 @@ test('with a full queue and work given ahead, everybody gets the own answer', as
   expect(new Set(want.map(String)).size).toBe(seeds.length);
   for (let round = 0; round < 5; round++) {
     const got = ask(backend);
-    expect(threads.waiting).toBeGreaterThan(32);
+    // One batch of sixteen runs, one is at hand; everything else waits.
+    expect(threads.waiting).toBeGreaterThanOrEqual(seeds.length - 2 * 16);
     for (const [i, answer] of (await Promise.all(got)).entries()) expectClose(answer, want[i]!);
   }
   expect(sizes.reduce((a, b) => a + b, 0)).toBe(5 * seeds.length);
+});
+
+test('who waits for a partner that never comes is run when the timer says so, whatever the clock says', async () => {
+  const model = (await loadRegistry((await testModels()).dir)).models.get('tiny')!;
+  const { backend } = backendOf();
+  const ask = () => scores(backend.infer(model, 1, feature(model, 0, 1), { id: 'p' }));
+  const want = await ask();
+  const spies = [
+    vi.spyOn(BatchSizer.prototype, 'limit', 'get').mockReturnValue(4),
+    vi.spyOn(BatchSizer.prototype, 'wait').mockReturnValue(1),
+    // Timers may fire before performance.now() says that their time has come; here they always do.
+    vi.spyOn(performance, 'now').mockReturnValue(performance.now()),
+  ];
+  try {
+    expect(await ask()).toEqual(want);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
 });
 
 test('encoded features of several codecs run together, each with its own profile', async () => {

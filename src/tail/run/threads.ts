@@ -34,8 +34,8 @@ interface Waiting extends Queued {
   /** The only worker that may do it. */
   thread: number | undefined;
   deadline: number | undefined;
-  /** Until when it waits for a partner, in milliseconds of performance.now(). */
-  heldUntil?: number;
+  /** Whether it waits for a partner; undefined while nobody has asked. */
+  held?: boolean;
   /** Tells its thread that nobody waits any more. */
   cancel?: () => void;
   settle(outcome: Outcome): void;
@@ -103,15 +103,20 @@ export function createThreads(options: ThreadsOptions = {}): Threads {
 
   function expectsPartner(entry: Waiting): boolean {
     if (entry.together === undefined) return false;
-    const now = performance.now();
     const sizer = sizers.of(entry.together);
     const rows = queue.rows(entry.together);
-    if (entry.heldUntil === undefined) {
+    if (entry.held === undefined) {
       const wait = sizer.wait(rows, maxBatchWaitMs);
-      entry.heldUntil = now + wait;
-      if (wait > 0) setTimeout(dispatch, Math.ceil(wait));
+      entry.held = wait > 0;
+      if (entry.held) setTimeout(release, Math.ceil(wait), entry);
     }
-    return entry.heldUntil > now && rows < sizer.limit;
+    return entry.held && rows < sizer.limit;
+  }
+
+  /** By the timer, not by the clock: timers may fire a little early, and nobody would come back for what is still held. */
+  function release(entry: Waiting): void {
+    entry.held = false;
+    dispatch();
   }
 
   function start(slot: Slot<Waiting>, first: Waiting): void {
