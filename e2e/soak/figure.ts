@@ -4,5 +4,8 @@ export interface Figure {
   promise: string;
   reach: string;
   measured: string;
+  /** What holds on any machine, however busy: nothing lost, nothing wrong, nothing left open. */
+  sound: boolean;
+  /** Whether the figure was reached; never without {@link sound}. */
   kept: boolean;
 }

@@ -13,8 +13,8 @@ type Sizes = { short?: () => Promise<Figure>; long: () => Promise<Figure> };
 export const FIGURES: Readonly<Record<string, Sizes>> = {
   S1: { short: () => malformedHttp(4000), long: () => malformedHttp(100_000) },
   S2: { short: () => slowClients(200, 100, 300), long: () => slowClients(1000, 500, 2000) },
-  S3: { short: () => overload(3, 5000), long: () => overload(15) },
-  S4: { short: () => steadyMemory(3000, 96), long: () => steadyMemory(100_000) },
+  S3: { short: () => overload(3), long: () => overload(15) },
+  S4: { short: () => steadyMemory(3000), long: () => steadyMemory(100_000) },
   S5: { short: () => crashingClients(1000), long: () => crashingClients(10_000) },
   S7: { short: () => drainUnderLoad(4), long: () => drainUnderLoad(16) },
   // Its cases are tests of their own already.

@@ -62,12 +62,14 @@ export async function malformedHttp(requests: number, seed = 1): Promise<Figure>
   agent.destroy();
   const surprises = Object.entries(wrong);
   const alive = server.process.exitCode === null;
+  const sound = answers5xx === 0 && surprises.length === 0 && alive;
   return {
     id: 'S1',
     promise: `malformed HTTP, ${requests} requests over all routes and methods`,
     reach: '0 answers of 5xx, the right 4xx',
     measured: `${answers5xx} of 5xx, ${surprises.length === 0 ? 'all right' : surprises.map(([k, n]) => `${k} (${n}×)`).join('; ')}${alive ? '' : ', the server died'}`,
-    kept: answers5xx === 0 && surprises.length === 0 && alive,
+    sound,
+    kept: sound,
   };
 }
 

@@ -9,8 +9,10 @@ import { manifestOf, serve } from './server.ts';
 const OPTIONS = ['--threads', '1'];
 const TIMES = 5;
 
-/** @param refusalMs within which half of the refusals have to come; a machine that does other things needs more */
-export async function overload(seconds: number, refusalMs = 5): Promise<Figure> {
+/** Within which half of the refusals have to come. */
+const REFUSAL_MS = 5;
+
+export async function overload(seconds: number): Promise<Figure> {
   await using server = await serve(undefined, OPTIONS);
   // The earliest cut: the tail has the most to do, so few requests are many.
   const frame = featureFrame(await manifestOf(), 'stem_b');
@@ -29,15 +31,18 @@ export async function overload(seconds: number, refusalMs = 5): Promise<Figure> 
     0.5,
   );
   const share = good / peak;
+  // A third: who asks, who refuses and who works share the cores with whatever else runs; below that the tail collapses.
+  const sound = share > 1 / 3 && polite && others === 0 && refused.length > 0;
   return {
     id: 'S3',
     promise: `${TIMES}× overload for ${seconds} s: ${Math.round(TIMES * peak)} requests a second`,
-    reach: `goodput ≥ 90 % of peak, the rest 429/503 with Retry-After in < ${refusalMs} ms`,
+    reach: `goodput ≥ 90 % of peak, the rest 429/503 with Retry-After in < ${REFUSAL_MS} ms`,
     measured: `${(100 * share).toFixed(0)} % of ${peak.toFixed(0)}/s, ${refused.length} refused (half of them within ${waited.toFixed(1)} ms, p95 ${percentile(
       refused.map((o) => o.ms),
       0.95,
     ).toFixed(1)} ms), ${polite ? 'all' : 'NOT all'} with Retry-After, ${others} otherwise`,
-    kept: share >= 0.9 && polite && waited < refusalMs && others === 0 && refused.length > 0,
+    sound,
+    kept: sound && share >= 0.9 && waited < REFUSAL_MS,
   };
 }
 

@@ -25,11 +25,13 @@ export async function refusedAtTheDoor(): Promise<Figure> {
   const cases = testResults.flatMap((file) => file.assertionResults);
   const refusals = cases.filter(({ title }) => /refused/.test(title));
   const failed = cases.filter(({ status }) => status !== 'passed');
+  const sound = failed.length === 0 && refusals.length >= 20;
   return {
     id: 'S8',
     promise: 'bearer, JWT, tickets, origins; no token in a log or URL',
     reach: '20 negative cases refused',
     measured: `${refusals.length} negative cases refused, ${cases.length - refusals.length} others as they should, ${failed.length} failed`,
-    kept: failed.length === 0 && refusals.length >= 20,
+    sound,
+    kept: sound,
   };
 }

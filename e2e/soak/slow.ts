@@ -49,6 +49,7 @@ export async function slowClients(slowHeaders: number, slowBodies: number, healt
     promise: `${slowHeaders} slow headers and ${slowBodies} slow bodies, ${healthy} healthy requests`,
     reach: 'healthy p95 ≤ 2×',
     measured: `${ratio.toFixed(2)}× (${alone.p95.toFixed(1)} → ${beside.p95.toFixed(1)} ms), ${beside.failed} failed, ${held} still dawdling`,
-    kept: ratio <= 2 && beside.failed === 0,
+    sound: beside.failed === 0 && held > 0,
+    kept: ratio <= 2 && beside.failed === 0 && held > 0,
   };
 }
