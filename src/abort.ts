@@ -1,6 +1,9 @@
 // What AbortSignal lacks in older browsers, and the error an abort ends in. Shared leaf: every folder may import it.
 
-/** `AbortSignal.any`, which Safari has since 17.4 only. */
+/**
+ * `AbortSignal.any`, which Safari has since 17.4 only. Before, the signals that live on hold what was made of them until one of
+ * all fires: whoever calls gives one that does in the end, when the work is over.
+ */
 export function anySignal(...signals: AbortSignal[]): AbortSignal {
   if (AbortSignal.any) return AbortSignal.any(signals);
   const controller = new AbortController();

@@ -27,6 +27,8 @@ export interface DownloadOptions {
 const RETRIES = 3;
 /** A connection that delivers nothing for so long counts as cut. */
 const STALL_MS = 30_000;
+/** A server that asks for more patience than this is asked again all the same. */
+const LONGEST_WAIT_MS = 5000;
 /** This much new data forgives earlier failures, so that a bad link can still finish a large file. */
 const PROGRESS_BYTES = 64 * 1024;
 
@@ -40,13 +42,15 @@ export async function download(
   options: DownloadOptions,
 ): Promise<Uint8Array<ArrayBuffer>[]> {
   const pieces = [...options.have];
+  const seen: Seen = {};
   let failures = 0;
-  for (;;) {
+  for (let first = true; ; first = false) {
     const before = length(pieces);
     if (before === target.bytes) return pieces;
     let reason: unknown;
     try {
-      await request(target, options, pieces);
+      // What broke may have been the browser's own cache: the next try goes past it.
+      await request(target, first ? options : { ...options, cache: 'no-store' }, pieces, seen);
       if (length(pieces) === target.bytes) return pieces;
       reason = new Error(`the connection ended after ${length(pieces)} of ${target.bytes} bytes`);
     } catch (thrown) {
@@ -62,8 +66,17 @@ export async function download(
         'A part of the model could not be downloaded; check the connection and load again, it goes on where it stopped',
       );
     }
-    await pause((options.backoffMs ?? 250) * 2 ** (failures - 1) * (1 + Math.random() / 2), options.signal);
+    const backoff = (options.backoffMs ?? 250) * 2 ** (failures - 1) * (1 + Math.random() / 2);
+    await pause(Math.max(backoff, Math.min(seen.waitMs ?? 0, LONGEST_WAIT_MS)), options.signal);
   }
+}
+
+/** What earlier answers of this download said of the file. */
+interface Seen {
+  /** Strong, so that a part of the same file can be told from a part of another (RFC 9110, 13.1.5). */
+  etag?: string;
+  /** What a server that is at its limit asks for: Retry-After, of the last answer. */
+  waitMs?: number;
 }
 
 const length = (pieces: Uint8Array[]) => pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
@@ -73,14 +86,17 @@ async function request(
   target: DownloadTarget,
   { fetch, cache, signal, onBytes, onPiece }: DownloadOptions,
   pieces: Uint8Array<ArrayBuffer>[],
+  seen: Seen,
 ): Promise<void> {
   const stalled = new AbortController();
   let timer = setTimeout(() => stalled.abort(stallError()), STALL_MS);
   const from = length(pieces);
+  seen.waitMs = 0;
   try {
     const response = await fetch(target.url, {
       headers: {
         ...(from > 0 && { Range: `bytes=${from}-` }),
+        ...(from > 0 && seen.etag && !isForeign(target.url) && { 'If-Range': seen.etag }),
         ...(target.token !== undefined && { Authorization: `Bearer ${target.token}` }),
       },
       signal: signal ? anySignal(signal, stalled.signal) : stalled.signal,
@@ -92,8 +108,11 @@ async function request(
     if (!response.ok || !response.body) {
       await response.body?.cancel();
       if (response.status === 416) return;
+      seen.waitMs = 1000 * (Number(response.headers.get('retry-after')) || 0); // a date is no number
       throw new Error(`the server answered ${response.status}`);
     }
+    const etag = response.headers.get('etag');
+    if (etag?.startsWith('"')) seen.etag = etag;
     let loaded = length(pieces);
     onBytes?.(loaded);
     const reader = response.body.getReader();
@@ -117,8 +136,14 @@ async function request(
     }
   } finally {
     clearTimeout(timer);
+    stalled.abort(); // nothing is left to end; anySignal lets go of the caller's signal
   }
 }
+
+/** Another origin is asked for leave to send If-Range, and a host that knows nothing of it refuses; the sha256 decides anyway. */
+const isForeign = (url: string) =>
+  globalThis.location !== undefined &&
+  new URL(url, globalThis.location.href).origin !== globalThis.location.origin;
 
 const stallError = () => new Error(`no data came for ${STALL_MS / 1000} s`);
 

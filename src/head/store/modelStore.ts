@@ -42,17 +42,19 @@ export class ModelStore {
   }
 
   /**
-   * @param onBytes called with the bytes of this segment that are here
+   * @param told called with the bytes of this segment that are here; never with fewer than before, though a server that
+   *   cannot resume sends them again
    * @throws IsthmusError INTEGRITY_MISMATCH, DOWNLOAD_FAILED, NOT_FOUND or NOT_ISTHMUS; the signal's reason. Never for
    *   trouble with the cache.
    */
   async get(
     request: SegmentRequest,
-    onBytes?: (loaded: number) => void,
+    told?: (loaded: number) => void,
     signal?: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer>> {
     signal?.throwIfAborted();
     const { sha256 } = request;
+    const onBytes = told && onlyMore(told);
     const kept = await this.#cache.read(sha256);
     if (kept) {
       if (await isGenuine(kept, request)) {
@@ -170,6 +172,15 @@ class PieceKeeper {
       this.#busy = false;
     });
   }
+}
+
+function onlyMore(tell: (loaded: number) => void): (loaded: number) => void {
+  let most = -1;
+  return (loaded) => {
+    if (loaded <= most) return;
+    most = loaded;
+    tell(loaded);
+  };
 }
 
 const total = (pieces: Uint8Array[]) => pieces.reduce((sum, piece) => sum + piece.byteLength, 0);

@@ -1,12 +1,11 @@
 // GET /artifacts/:sha256: segments by content, streamed from disk, and codec profiles. A hash never changes its bytes, so
 // caches may keep them for ever, and an interrupted download goes on with Range. Only hashes that a loaded manifest names exist here.
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { Hono } from 'hono';
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext, TailEnv } from '../context.ts';
+import { holdFile } from '../models/servedModel.ts';
 import { replyError } from './errorReply.ts';
+import { filePart } from './filePart.ts';
 import { matches } from './modelRoutes.ts';
 import { parseRange } from './range.ts';
 
@@ -54,25 +53,8 @@ export function artifactRoutes(tail: TailContext): Hono<TailEnv> {
     if (isHead) return c.body(null, status, headers);
     const { source } = artifact;
     if (typeof source !== 'string') return c.body(source.slice(start, end + 1), status, headers);
-    return c.body(await openPart(artifact.fd, source, start, end), status, headers);
+    return c.body(filePart(artifact.fd!, start, end, holdFile(artifact)), status, headers);
   });
 
   return routes;
-}
-
-/**
- * From the file that was checked, which is open, whatever lies at its path now. Else opened before the status is sent, so
- * that a file that has vanished is an error and not a broken answer.
- */
-async function openPart(
-  fd: number | undefined,
-  path: string,
-  start: number,
-  end: number,
-): Promise<ReadableStream> {
-  const part =
-    fd === undefined
-      ? (await open(path)).createReadStream({ start, end })
-      : createReadStream(path, { fd, start, end, autoClose: false });
-  return Readable.toWeb(part) as ReadableStream;
 }

@@ -1,14 +1,16 @@
 // One model folder made ready to be served: manifest, segments and profiles, each checked against size and sha256. The files
 // stay open, so that what was checked stays readable when the folder is replaced. It runs nothing.
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, read } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import { type CodecProfile, misfit, parseProfile, viewOf } from '../../codec/profile.ts';
 import { IsthmusError } from '../../errors.ts';
 import { type CutInfo, concreteShape, type Manifest, modelTag, parseManifest } from '../../model/manifest.ts';
 import type { ModelFiles } from '../run/backend.ts';
+
+const readAt = promisify(read);
 
 export interface ServedModel extends ModelFiles {
   /** What frames of this version carry: the first 16 hex digits of its id. */
@@ -35,6 +37,9 @@ export interface Artifact {
   source: string | Uint8Array<ArrayBuffer>;
   /** The segment's file, open: it can still be read from here when there is another file, or none, at the path. */
   fd?: number;
+  /** Downloads that read it just now, and whether it is to be closed after the last of them. */
+  readers?: number;
+  leaving?: boolean;
 }
 
 /** A file that a manifest names, with what the manifest says of it. */
@@ -97,9 +102,25 @@ export async function loadServedModel(folder: string, version = basename(folder)
   }
 }
 
-/** Lets go of the open files; the model must not be asked for anything afterwards. */
+/**
+ * Lets go of the open files; the model must not be asked for anything afterwards. A file that is being downloaded stays open to its
+ * end: a slow client would be cut, or, once another file has the number, be sent that one.
+ */
 export function closeFiles({ artifacts }: Pick<ServedModel, 'artifacts'>): void {
-  for (const { fd } of artifacts.values()) if (fd !== undefined) closeSync(fd);
+  for (const artifact of artifacts.values()) {
+    if (artifact.fd === undefined) continue;
+    if (artifact.readers) artifact.leaving = true;
+    else closeSync(artifact.fd);
+  }
+}
+
+/** Keeps an artifact's file open. @returns how to let go of it; once */
+export function holdFile(artifact: Artifact): () => void {
+  artifact.readers = (artifact.readers ?? 0) + 1;
+  return () => {
+    artifact.readers!--;
+    if (artifact.readers === 0 && artifact.leaving) closeSync(artifact.fd!);
+  };
 }
 
 /** @returns the file, open, once it is clear that it is the one that the manifest means */
@@ -121,7 +142,12 @@ async function openChecked(
     if (!found.isFile()) throw mismatch('is no file');
     if (found.size !== bytes) throw mismatch(`has ${found.size} bytes, its manifest says ${bytes}`);
     const hash = createHash('sha256');
-    await pipeline(createReadStream(path, { fd, start: 0, autoClose: false }), hash);
+    // Not through a stream of Node: that closes the file when reading fails, and then its number is not ours to close.
+    const chunk = Buffer.allocUnsafe(1 << 20);
+    for (let at = 0, got = 1; got > 0; at += got) {
+      ({ bytesRead: got } = await readAt(fd, chunk, 0, chunk.length, at));
+      hash.update(chunk.subarray(0, got));
+    }
     if (hash.digest('hex') !== sha256) throw mismatch('does not have the sha256 that its manifest promises');
     return fd;
   } catch (thrown) {
