@@ -44,14 +44,14 @@ export async function crashingClients(connections: number, seed = 1): Promise<Fi
 }
 
 function httpPost(frame: Uint8Array): Buffer {
-  const head = `POST /models/neck10/infer HTTP/1.1\r\nhost: a\r\ncontent-type: ${FRAME_TYPE}\r\ncontent-length: ${frame.length}\r\n\r\n`;
+  const head = `POST /models/neck10/infer HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FRAME_TYPE}\r\ncontent-length: ${frame.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), frame]);
 }
 
 /** Upgrade, hello and three requests, written at once: RFC 6455 lets a client send before it has read the answer. */
 function webSocket(frame: Uint8Array): Buffer {
   const key = randomBytes(16).toString('base64');
-  const head = `GET /link HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\nsec-websocket-protocol: isthmus.1\r\n\r\n`;
+  const head = `GET /link HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${key}\r\nsec-websocket-protocol: isthmus.1\r\n\r\n`;
   const hello = writeMessage('hello', 0, { body: new TextEncoder().encode('{"version":1}') });
   const requests = [1, 2, 3].map((id) => writeMessage('request', id, { body: frame }));
   return Buffer.concat([Buffer.from(head), ...[hello, ...requests].map(masked)]);

@@ -22,7 +22,7 @@ export async function slowClients(slowHeaders: number, slowBodies: number, healt
   };
   await measure(); // sessions are made
   const alone = await measure();
-  const head = `POST /models/neck10/infer HTTP/1.1\r\nhost: a\r\ncontent-type: ${FRAME_TYPE}\r\n`;
+  const head = `POST /models/neck10/infer HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${FRAME_TYPE}\r\n`;
   const sockets: Socket[] = [];
   const dawdle = (start: string) => {
     const socket = createConnection(server.port, '127.0.0.1', () => socket.write(start));

@@ -53,6 +53,13 @@ export interface TailContext {
   webTransport?: { port: number; certificateHashes: readonly string[] };
 }
 
+/** What went to a client. */
+export interface Sent {
+  bytes: number;
+  /** What broke it off, if anything did. */
+  thrown?: unknown;
+}
+
 /** Hono's types for our handlers. `Bindings` is empty when a test calls `app.request` without a socket. */
 export interface TailEnv {
   Bindings: Partial<HttpBindings>;
@@ -64,6 +71,8 @@ export interface TailEnv {
     permit?: Permit;
     /** Bytes of the body, for the log. */
     bytesIn?: number;
+    /** Where answers follow this one: what they have come to, once the last is out. Never rejects. */
+    rest?: Promise<Sent>;
     /** Set when the client speaks frames, so that errors go out as frames too: the model tag to put on them. */
     frameTag?: string;
     /** Code of the error that was answered, for the log. */

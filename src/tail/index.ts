@@ -17,6 +17,7 @@ import { listen } from './listen/listen.ts';
 import { openModels, type ReloadReport } from './models/modelStore.ts';
 import { type GrpcServer, startGrpc } from './oip/grpcServer.ts';
 import { createGate } from './operate/createGate.ts';
+import { usualHosts } from './operate/hosts.ts';
 import { createMetrics } from './operate/prometheus.ts';
 import { createOrtBackend } from './run/ortBackend.ts';
 import { createThreads } from './run/threads.ts';
@@ -29,6 +30,7 @@ export type { TailServer, TailServerOptions } from './types.ts';
 
 const MIB = 1024 * 1024;
 const SETTLE_MS = 100;
+const LOCAL = '127.0.0.1';
 
 /**
  * Starts a tail server.
@@ -49,7 +51,8 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     );
   }
   if (options.tls) checkTls(options.tls);
-  const gate = options.gate ?? (await createGate({ origins: options.cors }));
+  const gate =
+    options.gate ?? (await createGate({ origins: options.cors, hosts: usualHosts(options.host ?? LOCAL) }));
   const prometheus = createMetrics();
   const requestTimeoutMs = options.requestTimeoutMs ?? 60_000;
   const limits = {
@@ -91,7 +94,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
     backend,
     threads,
     limits,
-    bodies: new ByteBudget(512 * MIB),
+    bodies: new ByteBudget(options.maxHeldBytes ?? 512 * MIB),
     features: createFeatureCache(options.features),
     log,
     gate,
@@ -103,7 +106,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
   };
   showSizes(tail);
   const app = createApp(tail, { ...options, prometheus });
-  const host = options.host ?? '127.0.0.1';
+  const host = options.host ?? LOCAL;
   const listening = await listen(app.fetch, {
     port: options.port ?? 8787,
     host,
@@ -190,7 +193,7 @@ export async function createTailServer(options: TailServerOptions): Promise<Tail
 
 async function openGrpc(
   tail: TailContext,
-  { grpcPort, host = '127.0.0.1', requestTimeoutMs = 60_000, tls }: TailServerOptions,
+  { grpcPort, host = LOCAL, requestTimeoutMs = 60_000, tls }: TailServerOptions,
 ): Promise<GrpcServer | undefined> {
   return grpcPort === undefined
     ? undefined

@@ -53,7 +53,7 @@ async function healthy(tail: TailServer): Promise<void> {
 }
 
 const head = (type: string, rest: string) =>
-  `POST /models/tiny/infer HTTP/1.1\r\nHost: x\r\nContent-Type: ${type}\r\n${rest}\r\n\r\n`;
+  `POST /models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: ${type}\r\n${rest}\r\n\r\n`;
 
 test('a body that ends early leaves the server well', async () => {
   const tail = await start();
@@ -122,9 +122,13 @@ test('a picture of 50 MB is refused, and not read further than the limit', async
 
 test('slow headers and slow bodies end with 408, others are served meanwhile', async () => {
   const tail = await start({ headersTimeoutMs: 300, requestTimeoutMs: 600 });
-  const slowHead = rawExchange(tail.port, ['POST /models/tiny/infer HTTP/1.1\r\nHost: x\r\nX-Slow: '], {
-    ms: 5000,
-  });
+  const slowHead = rawExchange(
+    tail.port,
+    ['POST /models/tiny/infer HTTP/1.1\r\nHost: localhost\r\nX-Slow: '],
+    {
+      ms: 5000,
+    },
+  );
   const slowBody = rawExchange(tail.port, [head(FRAME_TYPE, 'Content-Length: 5000'), new Uint8Array(10)], {
     ms: 5000,
   });

@@ -29,6 +29,8 @@ export interface TailServerOptions {
   maxBodyBytes?: number;
   /** Largest picture (as a body of its own) in bytes, default 20 MiB. */
   maxPictureBytes?: number;
+  /** Bytes that all requests together may hold, in bodies and in what is unpacked from them, default 512 MiB. */
+  maxHeldBytes?: number;
   /** Origins whose pages may call, or '*'; default: only pages that this server serves itself. */
   cors?: readonly string[] | '*';
   /**

@@ -60,6 +60,7 @@ export function createApp(tail: TailContext, options: AppOptions = {}): Hono<Tai
           'accept',
           'authorization',
           'range',
+          'if-range',
           'if-none-match',
           'x-request-id',
           'isthmus-deadline',

@@ -3,6 +3,7 @@
 import { FRAME_TYPE } from '../../wire/layout.ts';
 import type { TailHandlerContext, TailLogger } from '../context.ts';
 import { errorFrame, namedError } from '../infer/errorFrame.ts';
+import { BytesResponse } from './bytesResponse.ts';
 
 /** nginx's status for a client that went away before its answer; it is seen in logs only. */
 const CLIENT_CLOSED = 499;
@@ -36,11 +37,9 @@ export function replyError(
   if (frameTag !== undefined) {
     headers.set('content-type', FRAME_TYPE);
     const frame = errorFrame(error, frameTag);
-    headers.set('content-length', String(frame.byteLength));
-    return new Response(frame, { status, headers });
+    return new BytesResponse(frame, { status, headers });
   }
   headers.set('content-type', 'application/json');
   const body = JSON.stringify({ error: error.toJSON() });
-  headers.set('content-length', String(Buffer.byteLength(body)));
-  return new Response(body, { status, headers });
+  return new BytesResponse(body, { status, headers });
 }

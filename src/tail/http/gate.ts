@@ -4,9 +4,12 @@ import type { MiddlewareHandler } from 'hono';
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext, TailEnv, TailHandlerContext } from '../context.ts';
 import { permitOf, subjectModels } from '../operate/gate.ts';
+import { otherHost } from '../operate/hosts.ts';
 
 /** What has an owner. All else is public: health, of the Open Inference Protocol too, the app, and /metrics, which asks for itself. */
 const GUARDED = /^\/(models|artifacts|tickets|link|v2(?!\/health\/))(\/|$)/;
+
+const HEALTH = /^\/(healthz|readyz|v2\/health\/(live|ready))$/;
 
 export function gateKeeper(tail: TailContext): MiddlewareHandler<TailEnv> {
   const { gate } = tail;
@@ -14,8 +17,11 @@ export function gateKeeper(tail: TailContext): MiddlewareHandler<TailEnv> {
     const { path, method } = c.req;
     c.set('subject', '');
     // Discovery names no model. What links carry is asked about by the link itself.
+    const { host } = new URL(c.req.url);
+    // Probes ask a load balancer's way, by any name, and learn nothing.
+    if (gate.allowsHost?.(host) === false && !HEALTH.test(path)) throw otherHost();
     if (!GUARDED.test(path) || (path === '/link' && isRead(method))) return next();
-    refuseForeign(tail, c);
+    refuseForeign(tail, c, host);
     const address = clientOf(tail, c);
     const permit = await permitOf(gate, c.req.header('authorization'), address);
     const { subject } = permit;
@@ -39,9 +45,9 @@ export function clientOf(tail: TailContext, c: TailHandlerContext): string {
  * A page on another host needs to be on the list. Browsers send `Sec-Fetch-Site` themselves and let no page set it, so it
  * tells a page of ours also where a proxy changed the host.
  */
-function refuseForeign(tail: TailContext, c: TailHandlerContext): void {
+function refuseForeign(tail: TailContext, c: TailHandlerContext, host: string): void {
   if (c.req.header('sec-fetch-site') === 'same-origin') return;
-  if (tail.gate.allowsOrigin(c.req.header('origin'), new URL(c.req.url).host)) return;
+  if (tail.gate.allowsOrigin(c.req.header('origin'), host)) return;
   throw new IsthmusError(
     'FORBIDDEN',
     'Pages of this origin may not call this tail. Its operator adds the origin to `cors`.',

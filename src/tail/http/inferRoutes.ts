@@ -36,12 +36,14 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
     }
     const asked = askedHeaders(c);
     if (!isFrame) pictureSpec(model.manifest);
+    tail.threads.refuseWhenFull(); // and what is not read need not be copied
     const limit = isFrame ? tail.limits.frameBytes : tail.limits.pictureBytes;
-    const body = await readBody(c.req.raw, limit, tail.bodies);
+    const body = await readBody(c.req.raw, limit, tail.bodies, c.env?.incoming);
     const bytesIn = body.byteLength; // the body itself may move to a worker and be empty here afterwards
     c.set('bytesIn', bytesIn);
     const several = (c.req.header('accept') ?? '').includes(MESSAGES_TYPE);
-    const { answer, all } = await firstAnswer(async (emit) => {
+    const encoded = (ms: number) => tail.metrics.stage('encode', ms);
+    const { answer, all, rest } = await firstAnswer(async (emit) => {
       tail.inFlight++; // answers may follow when this handler has ended
       try {
         if (isFrame) await answerFrame(tail, body, model, { ...asked, several }, emit);
@@ -50,15 +52,17 @@ export function inferRoutes(tail: TailContext): Hono<TailEnv> {
         tail.bodies.give(bytesIn);
         tail.inFlight--;
       }
-    });
-    if (all)
+    }, encoded);
+    if (all) {
+      c.set('rest', rest);
       return new Response(all, { headers: { 'content-type': MESSAGES_TYPE, 'cache-control': 'no-store' } });
+    }
     const { manifest, cut, outputs, spent } = answer;
     const encoding = performance.now();
     const reply = wantsJson(c)
       ? jsonReply(manifest, outputs, spent)
       : frameReply(manifest, cut, outputs, spent, answerMeta(answer));
-    tail.metrics.stage('encode', performance.now() - encoding);
+    encoded(performance.now() - encoding);
     return reply;
   });
 

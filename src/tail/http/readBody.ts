@@ -2,6 +2,7 @@
 // may hold. It looks into nothing and allocates nothing that has not arrived.
 import { abortError } from '../../abort.ts';
 import { IsthmusError } from '../../errors.ts';
+import { type Incoming, readIncoming } from './incomingBody.ts';
 
 /** Bytes that requests may hold at once; many large uploads together must not exhaust memory. */
 export class ByteBudget {
@@ -33,6 +34,7 @@ export class ByteBudget {
  * The whole body in memory of its own (so that it can be moved to a worker). Its bytes stay taken from `budget` until
  * the caller gives them back; when this throws, nothing stays taken.
  *
+ * @param incoming the same request as Node has it; without a socket (in tests) there is none
  * @throws IsthmusError TOO_LARGE as soon as the declared or the counted size passes `limit`; REQUEST_INVALID when the
  *   body ends early; OVERLOADED; the abort reason when the client has gone.
  */
@@ -40,32 +42,36 @@ export async function readBody(
   request: Request,
   limit: number,
   budget: ByteBudget,
+  incoming?: Incoming,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const declared = Number(request.headers.get('content-length') ?? 0);
   if (declared > limit) throw tooLarge(limit);
   let body = new Uint8Array(0);
   let length = 0;
-  const reader = request.body?.getReader();
+  const take = (piece: Uint8Array) => {
+    if (length + piece.byteLength > limit) throw tooLarge(limit);
+    budget.take(piece.byteLength);
+    // Copied at once: a body in chunks of one byte, kept as chunks, would take 600 times its size.
+    body = withRoom(body, length, piece.byteLength, declared || limit);
+    body.set(piece, length);
+    length += piece.byteLength;
+  };
   try {
-    for (;;) {
-      const part = await reader?.read();
-      if (!part || part.done) break;
-      if (length + part.value.byteLength > limit) throw tooLarge(limit);
-      budget.take(part.value.byteLength);
-      // Copied at once: a body in chunks of one byte, kept as chunks, would take 600 times its size.
-      body = withRoom(body, length, part.value.byteLength, declared || limit);
-      body.set(part.value, length);
-      length += part.value.byteLength;
-    }
+    await (incoming ? readIncoming(incoming, take) : readStream(request.body, take));
   } catch (thrown) {
     budget.give(length);
-    // Not awaited: what is left of the body is drained or cut by the HTTP layer after the answer.
-    reader?.cancel().catch(() => undefined);
     if (thrown instanceof IsthmusError) throw thrown;
     if (request.signal.aborted) throw abortError();
     throw new IsthmusError('REQUEST_INVALID', 'The body ended early. Send it whole.', { cause: thrown });
   }
   return length === body.byteLength ? body : body.slice(0, length);
+}
+
+async function readStream(
+  stream: ReadableStream<Uint8Array> | null,
+  take: (piece: Uint8Array) => void,
+): Promise<void> {
+  for await (const piece of stream ?? []) take(piece);
 }
 
 /** The same bytes with room for `more`: at least twice the size, so that all copies together stay a few per byte. */

@@ -7,6 +7,7 @@ import { fromHalf, topLabels } from '../../model/topLabels.ts';
 import { type Tensor, type Tensors, tensorBytes } from '../../tensor.ts';
 import { FRAME_TYPE, type FrameMeta } from '../../wire/layout.ts';
 import { writeFrame } from '../../wire/writeFrame.ts';
+import { BytesResponse } from '../http/bytesResponse.ts';
 
 /** Milliseconds on this server: reading and decoding, waiting for a thread, running, preparing the answer. */
 export interface TailTimings {
@@ -50,10 +51,9 @@ export function frameReply(
 ): Response {
   const started = performance.now();
   const frame = replyFrame(manifest, cut, outputs, spent, meta);
-  return new Response(frame, {
+  return new BytesResponse(frame, {
     headers: {
       'content-type': FRAME_TYPE,
-      'content-length': String(frame.byteLength),
       'server-timing': serverTiming({ ...spent, encode: performance.now() - started }),
     },
   });
@@ -73,10 +73,9 @@ export function jsonReply(
     timings: rounded({ ...spent, encode: performance.now() - started }),
   };
   const json = Buffer.from(JSON.stringify(body));
-  return new Response(json, {
+  return new BytesResponse(json, {
     headers: {
       'content-type': 'application/json',
-      'content-length': String(json.byteLength),
       'server-timing': serverTiming({ ...spent, encode: performance.now() - started }),
     },
   });

@@ -227,3 +227,35 @@ test('over a link the answers come one by one, between those of other requests',
   for (const list of got.values()) check(list, tasks);
   socket.close();
 });
+
+test('a request with several answers counts once, to its last answer, with all its bytes', async () => {
+  const fresh = await createTailServer({
+    models: model.dir,
+    port: 0,
+    logger: false,
+    threads: 1,
+    metrics: 'public',
+  });
+  const count = async (line: string) => {
+    const text = await (await fetch(`${fresh.url}/metrics`)).text();
+    return Number(
+      text
+        .split('\n')
+        .find((l) => l.startsWith(line))
+        ?.slice(line.length) ?? 0,
+    );
+  };
+  const body = request(0, { tasks: ['main', 'kinds', 'early'] }, [rawTensor([1, 4, 8, 8], r1.slice())]);
+  const sent = body.byteLength;
+  const response = await post(body, undefined, fresh);
+  const bytes = (await response.clone().arrayBuffer()).byteLength;
+  expect((await replies(response)).length).toBe(3);
+  const http = 'isthmus_requests_total{transport="http",code="ok"}';
+  for (let i = 0; (await count(http)) === 0 && i < 200; i++)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(await count(http)).toBe(1);
+  expect(await count('isthmus_bytes_total{transport="http",direction="in"}')).toBe(sent);
+  expect(await count('isthmus_bytes_total{transport="http",direction="out"}')).toBe(bytes);
+  expect(await count('isthmus_stage_seconds_count{stage="encode"}')).toBe(3);
+  await fresh.close();
+});

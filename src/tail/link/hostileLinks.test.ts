@@ -307,7 +307,7 @@ async function rawLink(tail: TailServer): Promise<Socket> {
   const socket = createConnection(tail.port, '127.0.0.1');
   socket.on('error', () => undefined);
   const key = Buffer.alloc(16).toString('base64');
-  const head = `GET /link HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13`;
+  const head = `GET /link HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13`;
   socket.write(`${head}\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: isthmus.1\r\n\r\n`);
   await new Promise((resolve) => socket.once('data', resolve));
   socket.pause();

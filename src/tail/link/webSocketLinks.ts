@@ -9,6 +9,7 @@ import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
 import { ownMemory } from '../infer/ownMemory.ts';
 import { type Permit, permitOf } from '../operate/gate.ts';
+import { otherHost } from '../operate/hosts.ts';
 import { closeReason, type LinkChannel, type LinkEnd, WEBSOCKET_CODES } from './channel.ts';
 import { largestMessage } from './linkLimits.ts';
 import { ServedLink } from './serveLink.ts';
@@ -60,6 +61,7 @@ async function checkUpgrade(tail: TailContext, request: IncomingMessage): Promis
   }
   if (tail.stopping)
     throw new IsthmusError('CLOSED', 'The tail is stopping. Connect to another one, or again soon.');
+  if (tail.gate.allowsHost?.(headers.host) === false) throw otherHost();
   if (!tail.gate.allowsOrigin(headers.origin, headers.host)) throw foreignOrigin();
   const offered = headers['sec-websocket-protocol']?.split(',').map((name) => name.trim());
   if (!offered?.includes(SUBPROTOCOL)) {

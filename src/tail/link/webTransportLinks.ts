@@ -8,6 +8,7 @@ import type { WebTransportServer, WebTransportServerSession } from 'rwebtranspor
 import { IsthmusError } from '../../errors.ts';
 import type { TailContext } from '../context.ts';
 import type { TlsOptions } from '../listen/certificate.ts';
+import { otherHost } from '../operate/hosts.ts';
 import { closeReason, type LinkChannel, type LinkEnd, WEBSOCKET_CODES } from './channel.ts';
 import { LINK_LIMITS } from './linkLimits.ts';
 import { ServedLink } from './serveLink.ts';
@@ -132,6 +133,7 @@ async function serveSession(tail: TailContext, session: WebTransportServerSessio
 function refusalOf(tail: TailContext, session: WebTransportServerSession): IsthmusError | undefined {
   if (!isLinkPath(session.path)) return new IsthmusError('NOT_FOUND', 'Links are at /link.');
   if (tail.stopping) return new IsthmusError('CLOSED', 'The tail is stopping.');
+  if (tail.gate.allowsHost?.(session.authority) === false) return otherHost();
   return tail.gate.allowsOrigin(session.origin, session.authority) ? undefined : foreignOrigin();
 }
 

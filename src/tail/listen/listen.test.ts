@@ -15,7 +15,7 @@ test('a connection that asked before it sent (Expect) is in use and not cut by a
     headersTimeoutMs: 1000,
     requestTimeoutMs: 1000,
   });
-  const head = 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n';
+  const head = 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nExpect: 100-continue\r\n';
   const exchange = rawExchange(listening.port, [`${head}Connection: close\r\n\r\n`, 'hi'], { ms: 5000 });
   await new Promise((resolve) => setTimeout(resolve, 100));
   const stopped = listening.stop(5000);

@@ -4,8 +4,9 @@ import type { Server as HttpServer, IncomingMessage } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, type HttpBindings } from '@hono/node-server';
 import { IsthmusError } from '../../errors.ts';
+import { BytesResponse } from '../http/bytesResponse.ts';
 import type { TlsOptions } from './certificate.ts';
 import {
   type Handlers,
@@ -96,7 +97,7 @@ function requestListener(fetch: Fetch): Handlers['listener'] {
     const response = await fetch(request, env);
     const { httpVersionMajor } = env.incoming as IncomingMessage | Http2ServerRequest;
     if (httpVersionMajor >= 2 && response instanceof Response) response.headers.delete('connection');
-    return response;
+    return response instanceof BytesResponse ? response.send(env as HttpBindings) : response;
   };
   // Only requests that cannot even become a Request end in the error handler; the app answers its own errors.
   return getRequestListener(clean, { overrideGlobalObjects: false, errorHandler: badRequest });

@@ -129,7 +129,7 @@ test('plain HTTP on the TLS port is served to this machine', async () => {
   });
   expect(readFrame(new Uint8Array(await response.arrayBuffer())).kind).toBe('reply');
   // In single bytes, so that the first one comes alone.
-  const text = 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+  const text = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n';
   expect(await rawExchange(tail.port, [...text])).toMatch(/^HTTP\/1.1 200 /);
 });
 

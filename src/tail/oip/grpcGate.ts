@@ -1,9 +1,11 @@
 // Who may call over gRPC: asked before anything is read of a call, since its message of megabytes would lie in memory by the
-// time a handler asks. It also ends calls whose message does not come. What a call may do is the handlers' business.
+// time a handler asks. It also ends calls whose message does not come, or for which there is no room. What a call may do is
+// the handlers' business.
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { TailContext } from '../context.ts';
 import { namedError } from '../infer/errorFrame.ts';
 import type { Subject } from '../operate/gate.ts';
+import { type Arrival, countArrival } from './grpcArrival.ts';
 import { grpcError } from './grpcStatus.ts';
 
 interface Caller {
@@ -21,13 +23,21 @@ export async function admitted(tail: TailContext, caller: Caller): Promise<Subje
   return subject;
 }
 
-/** @param patienceMs in which the message of a call that has one must be here */
-export function gateInterceptor(tail: TailContext, patienceMs: number): ServerInterceptor {
+interface ArrivalLimits {
+  /** Milliseconds in which the message of a call that has one must be here. */
+  patienceMs: number;
+  /** Bytes of a message. */
+  largest: number;
+}
+
+export function gateInterceptor(
+  tail: TailContext,
+  { patienceMs, largest }: ArrivalLimits,
+): ServerInterceptor {
   return ({ path, requestStream }, call) => {
     let late: NodeJS.Timeout | undefined;
-    const here = () => clearTimeout(late);
+    let arrival: Arrival | undefined;
     const refuse = (thrown: unknown) => {
-      here();
       const { code, details, metadata } = grpcError(namedError(thrown, crypto.randomUUID(), tail.log));
       call.sendStatus({ code: code!, details: details!, metadata: metadata! });
     };
@@ -36,6 +46,7 @@ export function gateInterceptor(tail: TailContext, patienceMs: number): ServerIn
         next({
           onReceiveMetadata(metadata, read) {
             const wait = () => {
+              arrival = countArrival(call, tail.bodies, largest, refuse);
               // Between messages a stream may be silent; grpcInfer.ts ends it after a while.
               if (!requestStream) late = setTimeout(() => call.sendStatus(TOO_SLOW), patienceMs).unref();
               read(metadata);
@@ -44,10 +55,15 @@ export function gateInterceptor(tail: TailContext, patienceMs: number): ServerIn
             else bearer(tail, { metadata, getPeer: () => call.getPeer() }).then(wait, refuse);
           },
           onReceiveMessage(message, next) {
-            here();
+            clearTimeout(late);
+            arrival?.here();
             next(message);
           },
-          onCancel: here,
+          // grpc-js says this of every call that is over, also of one that has had its status.
+          onCancel() {
+            clearTimeout(late);
+            arrival?.over();
+          },
         });
       },
     });

@@ -1,5 +1,5 @@
 // What calls over gRPC may hold and for how long, and what a closed gate tells of models that are not the caller's.
-import { connect } from 'node:http2';
+import { type ClientHttp2Session, connect } from 'node:http2';
 import { type Client, type ClientDuplexStream, type MethodDefinition, status } from '@grpc/grpc-js';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { createGate, createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
@@ -85,6 +85,56 @@ test('messages count from when they are here, also those that wait for their tur
   await until(() => answers.length === 3, 'three answers');
   expect(await held(tail)).toBe(0);
   call.end();
+});
+
+/** A call that has sent `bytes` of a message of `of` and then says nothing more; told of its status. */
+function halfWay(session: ClientHttp2Session, bytes: number, of: number): Promise<string> {
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/inference.GRPCInferenceService/ModelInfer',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+  });
+  const piece = Buffer.alloc(5 + bytes);
+  piece.writeUInt32BE(of, 1);
+  call.write(piece);
+  return new Promise((resolve) => {
+    call.on('response', (headers) => resolve(String(headers['grpc-status'])));
+    call.on('error', () => undefined).on('close', () => resolve('none'));
+  });
+}
+
+test('half a message counts while it is not whole, and is let go with its call', async () => {
+  const { tail, client } = await start({ requestTimeoutMs: 1500 });
+  const session = connect(`http://127.0.0.1:${tail.grpcPort}`);
+  const calls = [1, 2, 3].map(() => halfWay(session, 300_000, 400_000));
+  for (let i = 0; (await held(tail)) < 900_000; i++) {
+    expect(i).toBeLessThan(100);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(await held(tail)).toBeLessThan(900_100);
+  await callOip(client, 'ModelInfer', request(0));
+  const late = String(status.DEADLINE_EXCEEDED);
+  expect(await Promise.all(calls)).toEqual([late, late, late]);
+  for (let i = 0; (await held(tail)) > 0; i++) {
+    expect(i).toBeLessThan(100);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  session.destroy();
+});
+
+test('when the budget is spent, calls in the middle of their message are refused and closed', async () => {
+  const { tail } = await start({ maxHeldBytes: 1_000_000 });
+  const session = connect(`http://127.0.0.1:${tail.grpcPort}`);
+  const kept = [1, 2].map(() => halfWay(session, 400_000, 500_000));
+  for (let i = 0; (await held(tail)) < 800_000; i++) {
+    expect(i).toBeLessThan(100);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(await halfWay(session, 400_000, 500_000)).toBe(String(status.UNAVAILABLE));
+  expect(await held(tail)).toBeLessThanOrEqual(800_010);
+  session.destroy();
+  expect(await Promise.all(kept)).toEqual(['none', 'none']);
 });
 
 test('a stream on which nothing happens is ended, one that works is not', async () => {

@@ -50,16 +50,17 @@ export async function startGrpc(
   tail: TailContext,
   { port, host, requestTimeoutMs, tls }: GrpcOptions,
 ): Promise<GrpcServer> {
+  const largest = tail.limits.frameBytes + ENVELOPE_BYTES;
   const server = new Server({
     // gRPC's own 4 MiB would refuse frames that the tail takes.
-    'grpc.max_receive_message_length': tail.limits.frameBytes + ENVELOPE_BYTES,
+    'grpc.max_receive_message_length': largest,
     'grpc.max_send_message_length': -1,
-    // Each may hold a message half-way, which nothing else counts.
+    // Each may hold a message half-way.
     'grpc.max_concurrent_streams': 64,
     // Connections whose other end has gone without a word, and those that nobody uses.
     'grpc.keepalive_time_ms': 60_000,
     'grpc.max_connection_idle_ms': 300_000,
-    interceptors: [gateInterceptor(tail, requestTimeoutMs)],
+    interceptors: [gateInterceptor(tail, { patienceMs: requestTimeoutMs, largest })],
   });
   const found = async (call: ServerUnaryCall<Named, object>) => {
     const subject = await admitted(tail, call);

@@ -2,6 +2,7 @@
 // thrown. Frames inside a request have no error frames here; the protocol's own form comes first.
 import { IsthmusError } from '../../errors.ts';
 import type { TailHandlerContext, TailLogger } from '../context.ts';
+import { BytesResponse } from '../http/bytesResponse.ts';
 import { replyError } from '../http/errorReply.ts';
 import { namedError } from '../infer/errorFrame.ts';
 
@@ -27,6 +28,6 @@ export function replyOipError(
   const reply = replyError(c, error, log, { status: oipStatus(error), ...override });
   const body = JSON.stringify({ error: error.message });
   const headers = new Headers(reply.headers);
-  headers.set('content-length', String(Buffer.byteLength(body)));
-  return new Response(body, { status: reply.status, headers });
+  headers.delete('content-length');
+  return new BytesResponse(body, { status: reply.status, headers });
 }

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { deflate, gzip } from 'node:zlib';
 import { IsthmusError } from '../../errors.ts';
 import { tensorBytes } from '../../tensor.ts';
+import { BytesResponse } from '../http/bytesResponse.ts';
 import { serverTiming } from '../infer/reply.ts';
 import { joinBody, LENGTH_HEADER } from './binaryBody.ts';
 import { datatypeOf, toNumbers } from './datatypes.ts';
@@ -59,9 +60,8 @@ export async function restReply(
   const encoding = parts.length > 0 || body.length < WORTH_COMPRESSING ? undefined : accepted(acceptEncoding);
   const sent = encoding ? await COMPRESS[encoding](body) : body;
   if (encoding) headers.set('content-encoding', encoding);
-  headers.set('content-length', String(sent.length));
   headers.set('server-timing', serverTiming({ ...spent, encode: performance.now() - started }));
-  return new Response(new Uint8Array(sent), { headers });
+  return new BytesResponse(new Uint8Array(sent), { headers });
 }
 
 const COMPRESS = {

@@ -60,9 +60,10 @@ export function oipRoutes(tail: TailContext): Hono<TailEnv> {
 
 async function infer(tail: TailContext, c: TailHandlerContext, target: Target): Promise<Response> {
   refuseWhenStopping(tail);
+  tail.threads.refuseWhenFull();
   const asked = askedHeaders(c);
   const limit = tail.limits.frameBytes;
-  const sent = await readBody(c.req.raw, limit, tail.bodies);
+  const sent = await readBody(c.req.raw, limit, tail.bodies, c.env?.incoming);
   let held = sent.byteLength;
   c.set('bytesIn', held);
   const hold = (bytes: number) => {

@@ -5,6 +5,7 @@ import { IsthmusError } from '../../errors.ts';
 import { type BearerTokens, bearerTokens, type TokenEntry } from './bearerTokens.ts';
 import { type AddressOf, clientAddress, limitKey, type TrustedProxies } from './clientAddress.ts';
 import { type Gate, type Permit, type Subject, subjectModels, subjectName } from './gate.ts';
+import { type HostCheck, type HostList, hostCheck } from './hosts.ts';
 import { type JwtOptions, jwtVerifier, type VerifyJwt } from './jwt.ts';
 import { type OriginCheck, type OriginList, originCheck } from './origins.ts';
 import { type CountRequest, type RateLimit, rateLimit } from './rateLimit.ts';
@@ -16,6 +17,8 @@ export interface GateOptions {
   jwt?: JwtOptions | undefined;
   /** Pages that may call, besides those of this host. Default: none. */
   origins?: OriginList | undefined;
+  /** Names under which the tail answers, besides addresses and names of this machine. Default: all. */
+  hosts?: HostList | undefined;
   /** Default: none. */
   rate?: RateLimit | undefined;
   /** Whose X-Forwarded-For is believed. Default: nobody's. */
@@ -38,6 +41,7 @@ interface Rules {
   since: number;
   verify: VerifyJwt | undefined;
   origin: OriginCheck;
+  host: HostCheck;
   count: CountRequest | undefined;
   addressOf: AddressOf;
 }
@@ -101,6 +105,7 @@ export async function createGate(options: GateOptions = {}): Promise<ReloadableG
     },
 
     allowsOrigin: (origin, host) => rules.origin(origin, host),
+    allowsHost: (host) => rules.host(host),
 
     allowsModel(subject, model): void {
       const models = subjectModels(subject);
@@ -121,7 +126,7 @@ export async function createGate(options: GateOptions = {}): Promise<ReloadableG
 }
 
 async function rulesOf(
-  { tokens = [], jwt, origins = [], rate, trustedProxies }: GateOptions,
+  { tokens = [], jwt, origins = [], hosts, rate, trustedProxies }: GateOptions,
   secret: string | Uint8Array,
 ): Promise<Rules> {
   const known = bearerTokens(tokens);
@@ -132,6 +137,7 @@ async function rulesOf(
     since: 0,
     verify: jwt && (await jwtVerifier(jwt)),
     origin: originCheck(origins),
+    host: hostCheck(hosts),
     count: rate && rateLimit(rate),
     addressOf: clientAddress(trustedProxies),
   };

@@ -40,6 +40,11 @@ export interface Gate {
    * @param host the `Host` (or `:authority`) that was asked: a page that this host served itself may always call it
    */
   allowsOrigin(origin: string | null | undefined, host?: string | undefined): boolean;
+  /**
+   * False for a name under which this tail is not to be asked. Absent: it answers under every name.
+   * @param host the `Host` (or `:authority`) that was asked
+   */
+  allowsHost?(host: string | undefined): boolean;
   /** @throws IsthmusError FORBIDDEN where the subject's token is for other models */
   allowsModel(subject: Subject, model: string): void;
   /** Counts one request. @param address of the client, for those without a subject. @throws IsthmusError RATE_LIMITED */

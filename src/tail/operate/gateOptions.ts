@@ -4,12 +4,13 @@ import * as v from 'valibot';
 import { IsthmusError } from '../../errors.ts';
 import type { TokenEntry } from './bearerTokens.ts';
 import type { GateOptions } from './createGate.ts';
+import { usualHosts } from './hosts.ts';
 import type { JwtOptions } from './jwt.ts';
 import { type Settings, TOKENS } from './settings.ts';
 
 /** @throws IsthmusError OPTION_INVALID */
 export async function gateOptions(settings: Settings): Promise<GateOptions> {
-  const { tokens = [], tokensFile, cors, rate, burst, trustedProxies, ticketSecret } = settings;
+  const { tokens = [], tokensFile, cors, allowedHosts, rate, burst, trustedProxies, ticketSecret } = settings;
   if (burst !== undefined && rate === undefined)
     throw new IsthmusError(
       'OPTION_INVALID',
@@ -22,6 +23,7 @@ export async function gateOptions(settings: Settings): Promise<GateOptions> {
     tokens: [...tokens, ...more],
     jwt: jwtOptions(settings),
     origins: cors,
+    hosts: allowedHosts ?? usualHosts(settings.host),
     rate: rate === undefined ? undefined : { perSecond: rate, burst },
     trustedProxies: isCount ? Number(only) : trustedProxies,
     ticketSecret,

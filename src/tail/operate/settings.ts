@@ -80,6 +80,15 @@ export const SETTINGS = v.strictObject({
   cors: v.optional(
     v.pipe(list(), live(), about("origins whose pages may call, or '*'; pages of this host always may")),
   ),
+  allowedHosts: v.optional(
+    v.pipe(
+      list(),
+      live(),
+      about(
+        "host names under which it answers, .example for all below, '*' for any (when absent: on a loopback host those of this machine, else any); addresses always",
+      ),
+    ),
+  ),
   maxBody: v.optional(
     v.pipe(above0(1024), about('largest request in MiB (8 for frames and 20 for pictures when absent)')),
   ),
