@@ -1,4 +1,4 @@
-// The planner's promises, in simulation with fixed seeds: at most 10 % behind an oracle on every trace, never more than 5 %
+// The planner's promises, in simulation with fixed seeds: at most 8 % behind an oracle on every trace, never more than 5 %
 // behind the better of local and remote, better than its rivals in all, and quick to follow a step that it can see.
 import { describe, expect, test } from 'vitest';
 import { simulate } from './plannerSimulation.ts';
@@ -13,12 +13,12 @@ const of = (policy: string) => rows.filter((row) => row.policy === policy);
 const number = (row: Row, name: string) => row[name] as number;
 
 describe('isthmus', () => {
-  test('loses at most 10 % to the oracle on each trace', () => {
+  test('loses at most 8 % to the oracle on each trace', () => {
     for (const row of of('isthmus'))
       expect(
         number(row, 'regretPercent'),
         `${row.world}, ${row.trace}, seed ${row.seed}`,
-      ).toBeLessThanOrEqual(10);
+      ).toBeLessThanOrEqual(8);
   });
 
   test('is never more than 5 % slower than the better of local and remote', () => {
@@ -39,14 +39,14 @@ describe('isthmus', () => {
       expect(mean('isthmus')).toBeLessThan(0.6 * mean(rival));
   });
 
-  test('follows a step within three answers, where its plan can see it; the load of a server within five', () => {
+  test('follows a step within three answers, where its plan can see it', () => {
     const seen = of('isthmus').filter((row) => row.replanRequests !== null);
     expect(seen.length).toBeGreaterThan(20);
     for (const row of seen)
       expect(
         number(row, 'replanRequests'),
         `${row.world}, ${row.trace}, seed ${row.seed}`,
-      ).toBeLessThanOrEqual(row.trace === 'server load ×6' ? 5 : 3);
+      ).toBeLessThanOrEqual(3);
   });
 });
 

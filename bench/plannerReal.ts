@@ -1,190 +1,186 @@
-// The real half of `bench planner`: the real client with heads in Node, the real tail, and a TCP proxy between them that is
-// narrow, slow or silent as the trace says. The device is slowed down by running every head several times.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { HEALTHY, type LinkFaults } from '../e2e/faults/link.ts';
-import { tcpProxy } from '../e2e/faults/tcpProxy.ts';
-import type { Result } from '../src/client/resultTypes.ts';
-import type { RunOptions, Session } from '../src/client/types.ts';
-import { nodeRuntime } from '../src/head/node/nodeRuntime.ts';
-import type { HeadRuntime, StageTimes } from '../src/head/runtime.ts';
-import { connect } from '../src/index.node.ts';
-import { candidatesOf } from '../src/planner/candidates.ts';
-import { workOf } from '../src/planner/work.ts';
-import { createTailServer } from '../src/tail/index.ts';
-import { packageRoot } from './datasets.ts';
-import { fixed, linUcb, neurosurgeon, type Policy } from './plannerPolicies.ts';
+// The real half of `bench planner`: every policy through phases of a real shaped link. What each way costs in each phase is
+// probed on the same link before and after, so that the oracle is of the same machine and the same minutes.
+import type { Session } from '../src/client/types.ts';
+import { type Answer, type Phase, type RealLink, realLink, SLOW } from './plannerLink.ts';
+import { linUcb, neurosurgeon, type Policy } from './plannerPolicies.ts';
 import { average, figures, round } from './plannerSimulation.ts';
-import type { Arm, World } from './plannerWorld.ts';
-import type { Row } from './report.ts';
-
-/** Some requests under the same conditions. */
-interface Phase {
-  link: Partial<LinkFaults>;
-  /** How many times every head runs. */
-  slow: number;
-}
+import type { Arm } from './plannerWorld.ts';
+import { median, type Row } from './report.ts';
 
 const MBIT = 1e6 / 8;
-const LINK: LinkFaults = { ...HEALTHY, latencyMs: 10, bytesPerSecond: 20 * MBIT };
-const SLOW = 8;
-const calm: Phase = { link: {}, slow: SLOW };
+const calm: Phase = { name: 'calm' };
+const lte = (mbit: number): Phase => ({
+  name: `${mbit} Mbit/s`,
+  link: { bytesPerSecond: mbit * MBIT, latencyMs: 22, jitterMs: 5 },
+});
+const during = (phase: Phase) => [calm, phase, calm];
 const TRACES: { name: string; phases: Phase[] }[] = [
-  {
-    name: 'step 20→0.4→20 Mbit/s',
-    phases: [calm, { link: { bytesPerSecond: 0.4 * MBIT }, slow: SLOW }, calm],
-  },
-  { name: 'round trip 20→200→20 ms', phases: [calm, { link: { latencyMs: 100 }, slow: SLOW }, calm] },
-  { name: 'outage', phases: [calm, { link: { blackhole: true }, slow: SLOW }, calm] },
-  { name: 'device 8→2→8 times slower', phases: [calm, { link: {}, slow: 2 }, calm] },
+  { name: 'step 20→0.4→20 Mbit/s', phases: during({ name: 'slow', link: { bytesPerSecond: 0.4 * MBIT } }) },
+  { name: 'round trip 20→200→20 ms', phases: during({ name: 'far', link: { latencyMs: 100 } }) },
+  { name: 'outage', phases: during({ name: 'outage', link: { blackhole: true } }) },
+  { name: 'device 8→2→8 times slower', phases: during({ name: 'fast device', slow: SLOW / 4 }) },
+  { name: 'jitter of 30 ms', phases: during({ name: 'jitter', link: { jitterMs: 30 } }) },
+  { name: 'lte 4→1→0.4→1 Mbit/s', phases: [lte(4), lte(1), lte(0.4), lte(1)] },
+  { name: 'server with 2 other clients', phases: during({ name: 'server load', rivals: 2 }) },
 ];
 const DEADLINE_MS = 250;
+/** A plan has followed a step once its way is that close to the best one, going by medians of probes. */
+const FOLLOWED = 1.15;
 
+/** How often each thing is asked. */
+interface Counts {
+  perPhase: number;
+  /** Answers before anything counts, for those who learn. */
+  warmUp: number;
+  /** Per way, per kind of phase, before and again after the policies. */
+  probes: number;
+}
+const QUICK: Counts = { perPhase: 8, warmUp: 8, probes: 2 };
+const FULL: Counts = { perPhase: 40, warmUp: 20, probes: 8 };
+
+/** Milliseconds of the probes of one way in one kind of phase. */
+type Probed = Map<string, number[]>;
+
+/** @param quick a few minutes in the place of about twenty */
 export async function measureReal(quick: boolean): Promise<Row[]> {
-  const perPhase = quick ? 8 : 40;
-  const photo = await readFile(join(packageRoot, 'public', 'samples', 'church.jpg'));
-  const server = await createTailServer({
-    models: join(packageRoot, 'models'),
-    port: 0,
-    logger: false,
-    threads: 1,
-  });
-  const proxy = await tcpProxy(server.port);
-  const conditions = { slow: SLOW };
-  const address = `http://127.0.0.1:${proxy.port}/models/neck10`;
-  const open = async (options: Parameters<typeof connect>[1]): Promise<Session> => {
-    proxy.set({ ...HEALTHY });
-    const session = await connect(address, { ...options, runtime: slowed(nodeRuntime(), conditions) });
-    // Everything compiled, and the link warm, before anything counts.
-    await session.run(photo, { mode: 'only-local' });
-    await session.run(photo, { mode: 'only-remote' });
-    return session;
-  };
-  const enter = ({ link, slow }: Phase) => {
-    conditions.slow = slow;
-    proxy.set({ ...LINK, ...link });
-  };
+  const counts = quick ? QUICK : FULL;
+  await using link = await realLink();
+  await using session = await link.open({ mode: 'prefer-split' });
   const rows: Row[] = [];
-  try {
-    const world = await profile(await open({ mode: 'only-local' }), photo, () => enter(calm));
-    for (const { name, phases } of TRACES) {
-      console.log(`${name}: ${world.arms.length + 3} policies over a real link …`);
-      const play = async (policy: Policy | 'isthmus') => {
-        await using session = await open(policy === 'isthmus' ? { mode: 'auto' } : { mode: 'prefer-split' });
-        const played: { ms: number; bytes: number; way: string }[][] = [];
-        for (const phase of phases) {
-          enter(phase);
-          const answers: (typeof played)[number] = [];
-          for (let i = 0; i < perPhase; i++) {
-            const arm = policy === 'isthmus' ? undefined : policy.decide(performance.now(), {} as never).arm;
-            const { report } = await session.run(photo, arm && optionsOf(arm));
-            if (arm && policy !== 'isthmus') tell(policy, arm, report);
-            const way = arm?.id ?? `${report.ran} ${report.cut ?? ''} ${report.preset ?? ''}`;
-            answers.push({ ms: report.ms.total, bytes: report.bytes.up, way });
-          }
-          played.push(answers);
-        }
-        return played;
-      };
-      type Played = Awaited<ReturnType<typeof play>>;
-      const arms = new Map<string, Played>();
-      for (const arm of world.arms) arms.set(arm.id, await play(fixed(arm.id, arm)));
-      const meanOf = (played: Played) => average(played.flat().map(({ ms }) => ms));
-      const best = [...arms.values()].reduce((a, b) => (meanOf(b) < meanOf(a) ? b : a));
-      // In hindsight the best fixed way of each phase: nobody could know more than that without knowing the luck as well.
-      const oracle = phases.map((_, i) =>
-        [...arms.values()].map((played) => played[i]!).reduce((a, b) => (meanOf([b]) < meanOf([a]) ? b : a)),
-      );
-      const all: [string, Played][] = [
-        ['local', arms.get('local')!],
-        ['remote', arms.get('remote')!],
-        ['static', best],
-        ['neurosurgeon', await play(neurosurgeon(world))],
-        ['μLinUCB', await play(linUcb(world))],
-        ['isthmus', await play('isthmus')],
-        ['oracle', oracle],
-      ];
-      for (const [policy, played] of all) {
-        const answers = played.flat();
-        const ways = answers.map(({ way }) => way);
-        rows.push({
-          world: 'real: neck10, Node heads',
-          trace: name,
-          policy,
-          requests: answers.length,
-          ...figures(
-            answers.map(({ ms }) => ms),
-            DEADLINE_MS,
-          ),
-          bytesUp: Math.round(average(answers.map(({ bytes }) => bytes))),
-          regretPercent: round(100 * (meanOf(played) / meanOf(oracle) - 1)),
-          switches: ways.filter((way, i) => i > 0 && way !== ways[i - 1]).length,
-          replanRequests: null,
-        });
-      }
-    }
-  } finally {
-    await proxy[Symbol.asyncDispose]();
-    await server.close({ graceMs: 500 });
+  for (const { name, phases } of TRACES) {
+    const started = performance.now();
+    rows.push(...(await playTrace(link, session, name, phases, counts)));
+    console.log(`real link, ${name}: ${Math.round((performance.now() - started) / 1000)} s`);
   }
   return rows;
 }
 
-/** A device that needs so many times as long for whatever runs segments: it does run them as often. */
-function slowed(runtime: HeadRuntime, conditions: { slow: number }): HeadRuntime {
-  async function repeat<T extends { timings: StageTimes }>(work: () => Promise<T>): Promise<T> {
-    const results: T[] = [];
-    for (let i = 0; i < conditions.slow; i++) results.push(await work());
-    const timings: StageTimes = {};
-    for (const { timings: once } of results)
-      for (const [stage, ms] of Object.entries(once) as [keyof StageTimes, number][])
-        timings[stage] = (timings[stage] ?? 0) + ms;
-    return { ...results[0]!, timings };
-  }
-  return {
-    ...runtime,
-    head: (...args) => repeat(() => runtime.head(...args)),
-    local: (...args) => repeat(() => runtime.local(...args)),
+async function playTrace(
+  link: RealLink,
+  session: Session,
+  trace: string,
+  phases: readonly Phase[],
+  counts: Counts,
+): Promise<Row[]> {
+  const { world } = link;
+  const kinds = [...new Map(phases.map((phase) => [phase.name, phase])).values()];
+  const probed = new Map(kinds.map(({ name }) => [name, new Map() as Probed]));
+  const probe = async () => {
+    for (const kind of kinds) {
+      await link.enter(kind);
+      const ways = probed.get(kind.name)!;
+      for (const arm of world.arms) {
+        // The first after another way meets cold caches, which a plan that stays does not.
+        await link.ask(session, arm);
+        const known = ways.get(arm.id) ?? [];
+        for (let i = 0; i < counts.probes; i++) known.push((await link.ask(session, arm)).ms);
+        ways.set(arm.id, known);
+      }
+    }
+    await link.enter(calm);
   };
+  const play = async (policy: Policy): Promise<Answer[][]> => {
+    const answers = async (phase: Phase, count: number) => {
+      await link.enter(phase);
+      const list: Answer[] = [];
+      for (let i = 0; i < count; i++) {
+        const { arm } = policy.decide(performance.now(), {} as never);
+        const answer = await link.ask(session, arm);
+        tell(policy, arm, answer);
+        list.push(answer);
+      }
+      return list;
+    };
+    await answers(phases[0]!, counts.warmUp);
+    return await inTurn(phases, (phase) => answers(phase, counts.perPhase));
+  };
+  const ours = async (): Promise<Answer[][]> => {
+    await using own = await link.open({ mode: 'auto' });
+    const answers = async (phase: Phase, count: number) => {
+      await link.enter(phase);
+      const list: Answer[] = [];
+      for (let i = 0; i < count; i++) list.push(await link.ask(own));
+      return list;
+    };
+    await answers(phases[0]!, counts.warmUp);
+    return await inTurn(phases, (phase) => answers(phase, counts.perPhase));
+  };
+
+  await probe();
+  const played: [string, Answer[][]][] = [
+    ['neurosurgeon', await play(neurosurgeon(world))],
+    ['μLinUCB', await play(linUcb(world))],
+    ['isthmus', await ours()],
+  ];
+  await probe();
+  // The best way of each phase in hindsight: whoever knew it beforehand could not do better but by luck.
+  const of = (phase: Phase, id: string) => probed.get(phase.name)!.get(id)!;
+  const best = (phase: Phase) =>
+    world.arms.reduce((a, b) => (average(of(phase, b.id)) < average(of(phase, a.id)) ? b : a)).id;
+  const always = (id: string) => phases.map((phase) => of(phase, id));
+  const mean = (perPhase: readonly (readonly number[])[]) => average(perPhase.map(average));
+  const fixedBest = world.arms.reduce((a, b) => (mean(always(b.id)) < mean(always(a.id)) ? b : a)).id;
+  const oracle = phases.map((phase) => of(phase, best(phase)));
+  const row = (policy: string, perPhase: readonly (readonly number[])[], more: Row): Row => ({
+    ...{ world: world.name, where: 'real', trace, policy, requests: perPhase.flat().length },
+    ...figures(perPhase.flat(), DEADLINE_MS),
+    regretPercent: round(100 * (mean(perPhase) / mean(oracle) - 1)),
+    ...more,
+  });
+  const bytesOf = (id: string) => world.arms.find((arm) => arm.id === id)!.bytes;
+  const probedRow = (policy: string, id: string) =>
+    row(policy, always(id), { bytesUp: bytesOf(id), switches: 0, replanRequests: null });
+  return [
+    probedRow('local', 'local'),
+    probedRow('remote', 'remote'),
+    probedRow('static', fixedBest),
+    ...played.map(([policy, answers]) => {
+      const ways = answers.flat().map(({ way }) => way);
+      return row(
+        policy,
+        answers.map((list) => list.map(({ ms }) => ms)),
+        {
+          bytesUp: Math.round(average(answers.flat().map(({ bytes }) => bytes))),
+          switches: ways.filter((way, i) => i > 0 && way !== ways[i - 1]).length,
+          replanRequests: replan(answers, phases, (phase, id) => median(of(phase, id)), best),
+        },
+      );
+    }),
+    row('oracle', oracle, {
+      bytesUp: Math.round(average(phases.map((phase) => bytesOf(best(phase))))),
+      switches: phases.filter((phase, i) => i > 0 && best(phase) !== best(phases[i - 1]!)).length,
+      replanRequests: null,
+    }),
+  ];
 }
 
-/** What Neurosurgeon and the bandit are given beforehand: the stage times of every way on a calm link, medians of five. */
-async function profile(session: Session, photo: Uint8Array, enter: () => void): Promise<World> {
-  await using open = session;
-  enter();
-  const arms: Arm[] = [];
-  for (const candidate of candidatesOf(open.manifest, { preset: 'isthmus' })) {
-    const blank = { prepare: 0, head: 0, encode: 0, decode: 0, tail: 0 };
-    const reports: Result['report'][] = [];
-    for (let i = 0; i < 5; i++)
-      reports.push((await open.run(photo, onlyOf({ ...candidate, ...blank }))).report);
-    const median = (of: (r: Result['report']) => number | undefined) =>
-      reports.map((r) => of(r) ?? 0).sort((a, b) => a - b)[2]!;
-    arms.push({
-      ...candidate,
-      bytes: median((r) => r.bytes.up),
-      prepare: median((r) => r.ms.preprocess),
-      head: median((r) => r.ms.head),
-      encode: median((r) => r.ms.encode),
-      decode: median((r) => r.ms.decode),
-      tail: median((r) => r.ms.tail),
-    });
-  }
-  return { name: 'real', arms, work: workOf(open.manifest), device: 1 };
+/** Answers until the plan has followed a step, the worst of those that it could see: not while everything ran here. */
+function replan(
+  answers: readonly (readonly Answer[])[],
+  phases: readonly Phase[],
+  cost: (phase: Phase, id: string) => number,
+  best: (phase: Phase) => string,
+): number | null {
+  const steps = phases.slice(1).flatMap((phase, i) => {
+    if (answers[i]!.at(-1)!.way === 'local' || phase.name === phases[i]!.name) return [];
+    const list = answers[i + 1]!;
+    const least = cost(phase, best(phase));
+    const at = list.findIndex(
+      ({ way, instead }) => !instead && way !== 'none' && cost(phase, way) <= FOLLOWED * least,
+    );
+    return [at < 0 ? list.length : at];
+  });
+  return steps.length > 0 ? Math.max(...steps) : null;
 }
 
-function onlyOf(arm: Arm): RunOptions {
-  return { ...optionsOf(arm), mode: `only-${arm.plan}` };
+async function inTurn<T, R>(list: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (const one of list) results.push(await work(one));
+  return results;
 }
 
-/** As a page would ask for it: with everything here as the way out. */
-function optionsOf({ plan, cut, preset }: Arm): RunOptions {
-  const split = plan === 'split' ? { cut: cut!, codec: preset as NonNullable<RunOptions['codec']> } : {};
-  return { mode: `prefer-${plan}`, plan: 'fixed', exits: 'off', ...split };
-}
-
-function tell(policy: Policy, arm: Arm, { ran, ms, bytes }: Result['report']): void {
+function tell(policy: Policy, arm: Arm, { ms, bytes, report, instead }: Answer): void {
   const now = performance.now();
-  if (ran !== arm.plan) policy.failed({ arm }, now, ms.total);
-  else policy.observe(arm, { ...ms, bytesUp: bytes.up, bytesDown: bytes.down }, now);
+  if (instead || !report) policy.failed({ arm }, now, ms);
+  else policy.observe(arm, { ...report.ms, bytesUp: bytes, bytesDown: report.bytes.down }, now);
 }

@@ -117,6 +117,7 @@ export function simulate(world: World, seed: number): Row[] {
     ];
     return all.map(({ policy, played }) => ({
       world: world.name,
+      where: 'simulated',
       trace: trace.name,
       policy,
       requests: played.latencies.length,

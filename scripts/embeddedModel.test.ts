@@ -21,7 +21,7 @@ test('the served model is the trained model, split again', async () => {
     labels: (await json(join(root, 'training/labels.json'))) as string[],
   });
   const cuts = manifest.cuts.map(({ profile: _, calibration: __, ...cut }) => cut);
-  const { exits: ___, ...chain } = manifest;
+  const { exits: ___, uploads: ____, ...chain } = manifest;
   expect({ ...chain, cuts }).toEqual(again);
 });
 
@@ -31,6 +31,20 @@ test('every cut has a profile that fits it, and figures of what it costs', async
     const profile = await readCutProfile(served, cut);
     expect(profile?.channels).toBe(cut.tensors[0]!.shape[1]);
     expect(cut.calibration).toMatchObject({ local: { bytes: 0 }, isthmus: { images: 636 } });
+  }
+});
+
+test('its uploads are measured on the same pictures, and a coarser one is smaller and agrees less', async () => {
+  const { uploads } = await readManifest(served);
+  expect(uploads!.encoder).toMatch(/^sharp /);
+  for (const format of ['jpeg', 'webp']) {
+    const figures = uploads!.settings.filter((one) => one.format === format).map((one) => one.figures);
+    expect(figures.length).toBeGreaterThan(3);
+    expect(figures.every(({ images }) => images === 636)).toBe(true);
+    const of = (name: string) => figures.map((one) => one[name]!);
+    expect(of('bytes')).toEqual(of('bytes').sort((a, b) => a - b));
+    expect(of('agreement')[0]).toBeLessThan(of('agreement').at(-1)!);
+    for (const one of figures) expect(one.agreementLow).toBeLessThan(one.agreement!);
   }
 });
 

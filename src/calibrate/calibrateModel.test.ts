@@ -10,6 +10,7 @@ import { partitionModel } from '../model/partition.ts';
 import { nodeShapeProbe as probe } from '../model/probeNode.ts';
 import { node, model as onnxModel, tinyNet, value, weight } from '../model/testGraphs.fixture.ts';
 import { calibrateModel } from './calibrateModel.ts';
+import { calibrateUploads } from './calibrateUploads.ts';
 
 const preprocess = {
   resize: { short: 16 },
@@ -92,6 +93,23 @@ describe('calibrateModel', () => {
         expect(top1High).toBeGreaterThanOrEqual(top1!);
       }
     }
+  });
+
+  it('measures uploads, alone as well, and then touches nothing else', async () => {
+    const { uploads, ...before } = await readManifest(model);
+    expect(uploads!.encoder).toContain('sharp');
+    const at = (format: string) => uploads!.settings.filter((one) => one.format === format);
+    expect(at('jpeg').map(({ quality }) => quality)).toEqual(at('webp').map(({ quality }) => quality));
+    for (const format of ['jpeg', 'webp']) {
+      const [coarse, fine] = [at(format)[0]!.figures, at(format).at(-1)!.figures];
+      expect(coarse).toMatchObject({ images: 10 });
+      expect(coarse.bytes).toBeLessThan(fine.bytes!);
+      expect(coarse.agreementLow).toBeLessThanOrEqual(coarse.agreement!);
+    }
+    await calibrateUploads(model, { images, testImages: 4, progress: () => undefined });
+    const { uploads: again, ...after } = await readManifest(model);
+    expect(after).toEqual(before);
+    expect(again!.settings.every(({ figures }) => figures.images === 4)).toBe(true);
   });
 
   it('spends fewer bytes where more may be lost, and touches no other cut', async () => {

@@ -9,6 +9,7 @@ import { readManifest, updateModelFolder } from '../model/node/modelFolder.ts';
 import { answerKind, classCount } from './answers.ts';
 import { type CutCalibration, calibrateCut, unfit } from './calibrateCut.ts';
 import { measureCuts } from './measure.ts';
+import { measureUploads } from './measureUploads.ts';
 import { labelledPictures } from './pictures.ts';
 import { pictureSpec, readInput } from './samples.ts';
 import { SplitModel } from './splitModel.ts';
@@ -82,6 +83,9 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
     const measured = await measureCuts(model, found, options.presets, pictures.test, kind, (done) =>
       progress(`measuring pictures ${done} of ${pictures.test.length}`),
     );
+    const uploads = await measureUploads(model, pictures.test, kind, (done) =>
+      progress(`measuring uploads ${done} of ${pictures.test.length}`),
+    );
     const now = await readManifest(folder); // another calibration may have come to its end
     if (now.id !== manifest.id) {
       throw new IsthmusError(
@@ -101,7 +105,7 @@ export async function calibrateModel(folder: string, options: CalibrateOptions):
       files.set(file, made.best.file);
       return { ...rest, profile: { file, sha256: made.sha256, bytes: made.best.file.length }, calibration };
     });
-    await updateModelFolder(folder, { ...now, cuts: entries }, files);
+    await updateModelFolder(folder, { ...now, cuts: entries, uploads }, files);
     return found.map(({ cut, report }) => ({ cut: entries[cut]!, ...report }));
   } finally {
     await model.close();

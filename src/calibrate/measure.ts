@@ -2,22 +2,12 @@
 // outer loop: each is decoded and run through the heads once.
 import { type CodecParams, type PresetName, resolveCodec } from '../codec/params.ts';
 import type { CodecProfile } from '../codec/profile.ts';
-import { type AnswerKind, best, classifies, distribution, divergence } from './answers.ts';
+import { type AnswerKind, distribution } from './answers.ts';
 import { frameBytes, roundTrip } from './codedSize.ts';
-import { meanInterval, wilson } from './intervals.ts';
 import type { LabelledPicture } from './pictures.ts';
 import { BATCH, joined, readInput, rowsOf } from './samples.ts';
 import type { Batch, SplitModel } from './splitModel.ts';
-
-/** One entry of the manifest's `calibration`; see src/model/manifest.ts. */
-export type Measured = Record<string, number>;
-
-interface Tally {
-  bytes: number[];
-  right: number;
-  agree: number;
-  kl: number;
-}
+import { type Measured, Tally } from './tally.ts';
 
 /** The whole model, in each cut's list beside the presets: what they are measured against. */
 const WHOLE = 'local';
@@ -36,7 +26,7 @@ export async function measureCuts(
   onPicture: (done: number) => void,
 ): Promise<Record<string, Measured>[]> {
   const names = [WHOLE, ...presets];
-  const tallies = cuts.map(() => names.map((): Tally => ({ bytes: [], right: 0, agree: 0, kl: 0 })));
+  const tallies = cuts.map(() => names.map(() => new Tally(kind)));
   for (let first = 0; first < pictures.length; first += BATCH) {
     const part = pictures.slice(first, first + BATCH);
     const inputs: Float32Array[] = [];
@@ -48,19 +38,14 @@ export async function measureCuts(
         const coded = codeBatch(model, cut, features[c]!, part.length, paramsOf(preset, profile), profile);
         const answers = exact ? whole : await answersOf(model, cut, coded.decoded, part.length, kind);
         answers.forEach((answer, i) => {
-          const tally = tallies[c]![n]!;
-          tally.bytes.push(preset === WHOLE ? 0 : coded.bytes[i]!);
-          tally.right += best(answer) === part[i]!.label ? 1 : 0;
-          tally.agree += best(answer) === best(whole[i]!) ? 1 : 0;
-          tally.kl += divergence(whole[i]!, answer, kind);
+          const bytes = preset === WHOLE ? 0 : coded.bytes[i]!;
+          tallies[c]![n]!.add(bytes, part[i]!.label, answer, whole[i]!);
         });
       }
     }
     onPicture(first + part.length);
   }
-  return tallies.map((list) =>
-    Object.fromEntries(list.map((tally, n) => [names[n]!, measured(tally, kind)])),
-  );
+  return tallies.map((list) => Object.fromEntries(list.map((tally, n) => [names[n]!, tally.figures()])));
 }
 
 /** `isthmus` presets use the profile of the cut where there is one. */
@@ -113,27 +98,4 @@ async function answersOf(
 ): Promise<Float64Array[]> {
   const outputs = await model.run(features, count, cut + 1, model.manifest.segments.length - 1);
   return rowsOf(outputs.get(kind.output)!, count).map((row) => distribution(row, kind));
-}
-
-function measured({ bytes, right, agree, kl }: Tally, kind: AnswerKind): Measured {
-  const images = bytes.length;
-  const size = meanInterval(bytes);
-  const rounded = (x: number, digits: number) => Number(x.toFixed(digits));
-  const figures: Measured = {
-    images,
-    bytes: rounded(size.value, 1),
-    bytesLow: rounded(size.low, 1),
-    bytesHigh: rounded(size.high, 1),
-  };
-  const share = (name: string, hits: number) => {
-    const { value, low, high } = wilson(hits, images);
-    figures[name] = rounded(value, 4);
-    figures[`${name}Low`] = rounded(low, 4);
-    figures[`${name}High`] = rounded(high, 4);
-  };
-  if (classifies(kind)) {
-    share('top1', right);
-    share('agreement', agree);
-  }
-  return { ...figures, kl: rounded(kl / images, 5) };
 }

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { IsthmusError } from '../errors.ts';
 import { decodeImage } from '../head/node/nodeImage.ts';
+import type { Pixels } from '../head/runtime.ts';
 import { preprocessImage } from '../image/preprocess.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { type AnswerKind, distribution } from './answers.ts';
@@ -11,12 +12,16 @@ import type { SplitModel } from './splitModel.ts';
 /** Pictures that go through the model together. */
 export const BATCH = 8;
 
-/** @throws IsthmusError OPTION_INVALID for a model that takes no pictures; IMAGE_INVALID with the file's name */
-export async function readInput({ path }: LabelledPicture, manifest: Manifest): Promise<Float32Array> {
+/** @throws IsthmusError OPTION_INVALID for a model that takes no pictures; as {@link readPicture} */
+export async function readInput(picture: LabelledPicture, manifest: Manifest): Promise<Float32Array> {
   const spec = pictureSpec(manifest);
+  return preprocessImage(await readPicture(picture), spec).data as Float32Array;
+}
+
+/** @throws IsthmusError IMAGE_INVALID with the file's name */
+export async function readPicture({ path }: LabelledPicture): Promise<Pixels> {
   try {
-    const { data } = preprocessImage(await decodeImage(await readFile(path)), spec);
-    return data as Float32Array;
+    return await decodeImage(await readFile(path));
   } catch (thrown) {
     const { code, message } = IsthmusError.from(thrown, 'IMAGE_INVALID', 'it cannot be read');
     throw new IsthmusError(code, `${path}: ${message}`, { cause: thrown });

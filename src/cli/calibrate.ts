@@ -16,6 +16,7 @@ interface CalibrateFlags {
   presets: PresetName[];
   json?: string;
   exits?: boolean;
+  uploads?: boolean;
   exitAgreement: number;
 }
 
@@ -49,6 +50,10 @@ export function registerCalibrate(program: Command): void {
       share,
       0.98,
     )
+    .option(
+      '--uploads',
+      'instead: measure only what JPEG and WebP uploads of the `remote` plan cost and lose',
+    )
     .option('--json <FILE>', 'also write what was tried and measured')
     .action(calibrate);
 }
@@ -56,6 +61,7 @@ export function registerCalibrate(program: Command): void {
 async function calibrate(folder: string, flags: CalibrateFlags, command: Command): Promise<void> {
   const started = performance.now();
   if (flags.exits) return calibrateExits(folder, flags, command, started);
+  if (flags.uploads) return calibrateUploads(folder, flags, started);
   // onnxruntime-node is optional: the other commands do without it.
   const { calibrateModel } = await import('../calibrate/calibrateModel.ts');
   const reports = await calibrateModel(folder, {
@@ -75,6 +81,20 @@ async function calibrate(folder: string, flags: CalibrateFlags, command: Command
   for (const { cut, reason } of reports) if (reason) console.log(`${cut.name} has no profile: ${reason}.`);
   console.log(`Written to ${folder}. A tail that watches the folder takes it over; another one on SIGHUP.`);
   if (flags.json) await writeReport(flags.json, { machine: machine(), tried, measured });
+}
+
+async function calibrateUploads(folder: string, flags: CalibrateFlags, started: number) {
+  const { calibrateUploads } = await import('../calibrate/calibrateUploads.ts');
+  const { images, testImages } = flags;
+  const { encoder, settings } = await calibrateUploads(folder, {
+    images,
+    testImages,
+    progress: progressLine(started),
+  }).finally(() => process.stderr.isTTY && process.stderr.write('\r\x1b[K'));
+  const rows = settings.map(({ format, quality, figures }) => figuresRow({ format, quality }, figures));
+  console.log(`Uploads written by ${encoder}; browsers write others\n\n${table(rows)}\n`);
+  console.log(`Written to ${folder}. A tail that watches the folder takes it over; another one on SIGHUP.`);
+  if (flags.json) await writeReport(flags.json, { machine: machine(), encoder, uploads: rows });
 }
 
 /** All pictures that there are, unless fewer are asked for: a threshold is made from the few that are near it. */
@@ -144,9 +164,12 @@ function candidateRows({ cut, profile }: CutReport): Row[] {
 }
 
 function measuredRows({ cut }: CutReport): Row[] {
-  return Object.entries(cut.calibration ?? {}).map(([preset, m]) => ({
-    cut: cut.name,
-    preset,
+  return Object.entries(cut.calibration ?? {}).map(([preset, m]) => figuresRow({ cut: cut.name, preset }, m));
+}
+
+function figuresRow(what: Row, m: Record<string, number>): Row {
+  return {
+    ...what,
     images: m.images ?? null,
     bytes: m.bytes ?? null,
     '±': m.bytes === undefined || m.bytesLow === undefined ? null : Number((m.bytes - m.bytesLow).toFixed(1)),
@@ -154,7 +177,7 @@ function measuredRows({ cut }: CutReport): Row[] {
     'from…to': m.top1 === undefined ? null : `${percent(m.top1Low)}…${percent(m.top1High)}`,
     'as whole model %': percent(m.agreement),
     'divergence (nats)': m.kl ?? null,
-  }));
+  };
 }
 
 const percent = (share: number | undefined) =>

@@ -19,6 +19,7 @@ export type {
   SegmentInfo,
   TaskInfo,
   TensorInfo,
+  UploadCalibration,
 } from './manifestSchema.ts';
 
 const hex = (bytes: ArrayBuffer) =>

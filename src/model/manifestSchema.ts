@@ -91,6 +91,20 @@ const MAX_EXITS = 8;
 /** More could not be asked for in one request. */
 const MAX_TASKS = 31;
 
+/** The `remote` plan's pictures, measured by `isthmus calibrate`: the fields of `figures` are those of a cut's calibration. */
+const uploads = v.object({
+  /** What wrote the pictures: browsers have encoders of their own, whose files of the same quality differ. */
+  encoder: v.string(),
+  settings: v.array(
+    v.object({
+      format: v.picklist(['jpeg', 'webp']),
+      /** 0…1, as for a canvas. */
+      quality: v.pipe(v.number(), v.minValue(0), v.maxValue(1)),
+      figures: v.record(v.string(), v.number()),
+    }),
+  ),
+});
+
 const triple = v.pipe(v.array(v.number()), v.length(3));
 const size = v.pipe(v.array(positive), v.length(2));
 
@@ -132,6 +146,8 @@ export const manifestSchema = v.object({
   tasks: v.optional(v.pipe(v.array(task), v.minLength(1), v.maxLength(MAX_TASKS))),
   /** Early exits, docs/exits.md. Like calibration they are no part of the identity: no frame means another thing for them. */
   exits: v.optional(v.pipe(v.array(exit), v.minLength(1), v.maxLength(MAX_EXITS))),
+  /** Bytes and accuracy of uploads; no part of the identity either. */
+  uploads: v.optional(uploads),
 });
 
 export type Manifest = v.InferOutput<typeof manifestSchema>;
@@ -140,5 +156,6 @@ export type TensorInfo = v.InferOutput<typeof tensorInfo>;
 export type CutInfo = v.InferOutput<typeof cut>;
 export type TaskInfo = v.InferOutput<typeof task>;
 export type ExitInfo = v.InferOutput<typeof exit>;
+export type UploadCalibration = v.InferOutput<typeof uploads>;
 export type ExitRule = NonNullable<ExitInfo['threshold']>['rule'];
 export type Preprocess = v.InferOutput<typeof preprocess>;

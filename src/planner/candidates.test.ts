@@ -37,8 +37,44 @@ test('a named cut is the only one, even where it is no bottleneck', () => {
 });
 
 test('a model that nobody calibrated has candidates all the same', () => {
-  const bare = { ...manifest, cuts: manifest.cuts.map(({ calibration: _, ...cut }) => cut) };
+  const bare = {
+    ...manifest,
+    uploads: undefined,
+    cuts: manifest.cuts.map(({ calibration: _, ...cut }) => cut),
+  };
   const all = candidatesOf(bare);
   expect(all.some(({ plan, preset }) => plan === 'split' && preset === 'isthmus')).toBe(true);
-  expect(candidatesOf({ ...manifest, cuts: [] }).map(({ id }) => id)).toEqual(['local', 'remote']);
+  expect(candidatesOf({ ...bare, cuts: [] }).map(({ id }) => id)).toEqual(['local', 'remote']);
+});
+
+test('uploads: the smallest quality that keeps the limit, the one that was named, else the usual one', () => {
+  const remote = (options?: Parameters<typeof candidatesOf>[1], of = manifest) =>
+    candidatesOf(of, options).find(({ plan }) => plan === 'remote')!;
+  const lax = remote({ maxAccuracyLoss: 0.1 });
+  const usual = remote();
+  const strict = remote({ maxAccuracyLoss: 0.01 });
+  expect(lax.bytes).toBeLessThan(usual.bytes);
+  expect(usual.bytes).toBeLessThan(strict.bytes);
+  for (const [loss, { accuracy }] of [[0.1, lax] as const, [0.04, usual] as const, [0.01, strict] as const])
+    expect(1 - accuracy!).toBeLessThanOrEqual(loss);
+  // What nothing keeps is told, and left to the limits.
+  expect(remote({ maxAccuracyLoss: -1 }).accuracy).toBe(1);
+  expect(remote({ upload: { format: 'webp' } }).id).toMatch(/^remote\/webp-0\.\d+$/);
+  const named = remote({ upload: { format: 'jpeg', quality: 0.85 } });
+  expect(named).toMatchObject({ id: 'remote', quality: 0.85, accuracy: 0.9937 });
+  expect(named.bytes).toBeCloseTo(4678.3);
+  // Between two that were measured: no worse than the coarser one.
+  expect(remote({ upload: { format: 'jpeg', quality: 0.8 } }).accuracy).toBe(0.9811);
+  expect(remote({ upload: { format: 'jpeg', quality: 0.1 } }).accuracy).toBeUndefined();
+  const bare = remote(undefined, { ...manifest, uploads: undefined });
+  expect(bare).toMatchObject({ id: 'remote', quality: 0.85 });
+  expect(bare.accuracy).toBeUndefined();
+});
+
+test('tensors travel as they are', () => {
+  const { preprocess: _, ...tensors } = manifest;
+  expect(candidatesOf(tensors).find(({ plan }) => plan === 'remote')).toMatchObject({
+    preset: 'raw',
+    accuracy: 1,
+  });
 });

@@ -2,9 +2,11 @@
 // which of them it is, measurement tells (planner.ts).
 import type { PresetName } from '../codec/params.ts';
 import type { Manifest } from '../model/manifest.ts';
+import type { ExitOnTheWay } from './exitShares.ts';
+import { type Upload, uploadOf } from './uploads.ts';
 
 export interface Candidate {
-  /** One per candidate: `local`, `remote`, `neck1/isthmus`. */
+  /** One per candidate: `local`, `remote`, `remote/jpeg-0.5` (quality by calibration), `neck1/isthmus`. */
   id: string;
   plan: 'split' | 'local' | 'remote';
   /** Index and name of the cut, where it splits. */
@@ -16,6 +18,10 @@ export interface Candidate {
   bytes: number;
   /** Share of pictures with the answer of the whole model, as calibrated; undefined where nobody measured it. */
   accuracy?: number;
+  /** Quality of the picture that travels, 0…1. */
+  quality?: number;
+  /** Exits that may end it before it crosses, in the order in which they are asked. */
+  exits?: readonly ExitOnTheWay[];
 }
 
 export interface CandidateOptions {
@@ -25,15 +31,14 @@ export interface CandidateOptions {
   preset?: string | undefined;
   /** No cut behind this one, where tasks hang at it. */
   latest?: number | undefined;
-  upload?: { format: 'jpeg' | 'webp'; quality: number } | undefined;
+  /** Without a quality, the smallest that keeps `maxAccuracyLoss`, where uploads are calibrated. */
+  upload?: Upload | undefined;
   /** Largest share of pictures that may be answered otherwise than by the whole model. Default 0.04. */
   maxAccuracyLoss?: number | undefined;
 }
 
 /** What the default preset `isthmus` loses on the models of this repository, and a little. */
 const ACCURACY_LOSS = 0.04;
-/** Bits per pixel of a photograph of the model's input size: JPEG at quality 0.85, and WebP. */
-const BITS_PER_PIXEL = { jpeg: 2.2, webp: 1.5 } as const;
 /** Compression of features that nobody calibrated. */
 const GUESSED: Record<string, number> = { raw: 1, slicer: 9, rans: 10, isthmus: 14, custom: 4 };
 const PRESET: PresetName = 'isthmus';
@@ -44,9 +49,9 @@ const PRESET: PresetName = 'isthmus';
  * within the limit on accuracy, and the most accurate one that still weighs less than the picture.
  */
 export function candidatesOf(manifest: Manifest, options: CandidateOptions = {}): Candidate[] {
-  const picture = uploadBytes(manifest, options.upload);
+  const remote = uploadOf(manifest, options.upload, options.maxAccuracyLoss ?? ACCURACY_LOSS);
   const splits: Candidate[] = [];
-  let smallest = options.cut === undefined ? picture : Number.POSITIVE_INFINITY;
+  let smallest = options.cut === undefined ? remote.bytes : Number.POSITIVE_INFINITY;
   for (const [index, { name }] of manifest.cuts.entries()) {
     if (options.cut !== undefined && options.cut !== index) continue;
     if (options.latest !== undefined && index > options.latest) break;
@@ -56,8 +61,6 @@ export function candidatesOf(manifest: Manifest, options: CandidateOptions = {})
     for (const p of best && best !== least ? [least, best] : [least])
       splits.push({ id: `${name}/${p.preset}`, plan: 'split', cut: index, cutName: name, ...p });
   }
-  const format = options.upload?.format ?? 'jpeg';
-  const remote: Candidate = { id: 'remote', plan: 'remote', preset: format, bytes: picture };
   return [{ id: 'local', plan: 'local', bytes: 0, accuracy: 1 }, ...splits, remote];
 }
 
@@ -96,19 +99,4 @@ function presetsAt(
     undefined,
   );
   return [sorted[0], best];
-}
-
-/** Frame of the remote plan; tensors travel raw where the model has no picture. */
-function uploadBytes({ preprocess, inputs }: Manifest, upload: CandidateOptions['upload']): number {
-  if (preprocess) {
-    const { format, quality } = upload ?? { format: 'jpeg', quality: 0.85 };
-    const [width, height] = preprocess.crop as [number, number];
-    return (
-      Math.round((width * height * BITS_PER_PIXEL[format] * (0.3 + 0.7 * (quality / 0.85) ** 3)) / 8) + 200
-    );
-  }
-  const elements = inputs.map(({ shape }) =>
-    shape.reduce<number>((n, d) => n * (typeof d === 'number' ? d : 1), 1),
-  );
-  return 4 * elements.reduce((a, b) => a + b, 0) + 200;
 }

@@ -17,12 +17,19 @@ const FIRST_MS_PER_WORK = 0.2;
 /** What is scaled from other stages may be that much less in truth, and what is only guessed. */
 const SCALED = 0.7;
 const GUESSED = 0.1;
+/** Answers without a head after which a machine that was slow may have recovered. */
+const LONG = 20;
 const FIRST_PREPARE_MS = 3;
 const FIRST_ENCODE_MS = 2;
 
 export class DeviceTimes {
   readonly #work: Work;
   readonly #times = new StageTimes();
+  /** Of their own: a larger picture is no slower machine. */
+  readonly #prepares = new StageTimes();
+  /** Answers since a head ran, and whether pictures are prepared faster since then: a hint, as they may be smaller ones. */
+  #idle = 0;
+  #quicker = false;
   #anyHead = false;
   readonly #encoders = new Set<string>();
 
@@ -36,28 +43,62 @@ export class DeviceTimes {
 
   /** @returns milliseconds on this device */
   predict(candidate: Candidate): number {
-    return this.#prepare(candidate) + this.#head(this.#last(candidate)) + this.#encode(candidate);
+    const head = this.#head(this.#last(candidate)) + this.#exitMs(candidate, candidate.exits?.length);
+    return this.#prepare(candidate) + head + this.#encode(candidate);
+  }
+
+  /** @returns milliseconds of a run that ends at the candidate's exit of that index */
+  predictUntil(candidate: Candidate, exit: number): number {
+    const head = this.#head(candidate.exits![exit]!.cut) + this.#exitMs(candidate, exit + 1);
+    return this.#prepare(candidate) + head;
+  }
+
+  /** The first `count` exits on the way, by their work. */
+  #exitMs({ exits = [] }: Candidate, count = exits.length): number {
+    const each = exits.slice(0, count).map(({ cut, work }) => {
+      const there = this.#work.total * this.#work.upTo(cut);
+      return there > 0 ? (this.#head(cut) * work) / there : 0;
+    });
+    return each.reduce((a, b) => a + b, 0);
   }
 
   /** @returns milliseconds it could take at best, as long as not every stage was measured */
   predictBest(candidate: Candidate): number {
     const last = this.#last(candidate);
-    const known = last < 0 || this.#times.has(`head:${last}`);
-    const head = this.#head(last) * (known ? 1 : this.#anyHead ? SCALED : GUESSED);
-    const encode = this.#encode(candidate) * (this.#times.has(`encode:${candidate.id}`) ? 1 : SCALED);
+    const stage = `head:${last}`;
+    const known = last < 0 || this.#times.has(stage);
+    const unknown = this.#anyHead ? SCALED : GUESSED;
+    const rest = this.#quicker || this.#idle > LONG ? Math.max(1, this.#times.slowness) : 1;
+    const head = (this.#head(last) / rest) * (last < 0 ? 1 : known ? this.#times.doubt(stage) : unknown);
+    const encode =
+      (this.#encode(candidate) / rest) * (this.#times.has(`encode:${candidate.id}`) ? 1 : SCALED);
     return this.#prepare(candidate) + head + encode;
   }
 
-  /** @returns whether the device changed its speed */
-  observe(candidate: Candidate, { preprocess = 0, head, encode, other = 0 }: DeviceSample): boolean {
-    const last = this.#last(candidate);
+  /**
+   * @param ended index of the exit that answered; -1 where all of them were asked in vain
+   * @returns whether the device changed its speed
+   */
+  observe(candidate: Candidate, sample: DeviceSample, ended = -1): boolean {
+    const { preprocess = 0, head, encode, other = 0 } = sample;
+    const { exits = [] } = candidate;
+    const last = ended < 0 ? this.#last(candidate) : exits[ended]!.cut;
+    // The head's time holds that of the exits on the way.
+    const work = this.#work.total * this.#work.upTo(last);
+    const asked = exits.slice(0, ended < 0 ? undefined : ended + 1).reduce((sum, exit) => sum + exit.work, 0);
+    const share = work > 0 ? work / (work + asked) : 1;
     const times = this.#times;
     let changed = false;
+    this.#idle++;
     if (head !== undefined && last >= 0) {
       this.#anyHead = true;
-      changed = times.observe(`head:${last}`, head);
+      this.#idle = 0;
+      this.#quicker = false;
+      changed = times.observe(`head:${last}`, head * share);
     }
-    changed = times.observe(`prepare:${candidate.plan}`, preprocess + Math.max(0, other)) || changed;
+    const before = this.#prepares.slowness;
+    const jumped = this.#prepares.observe(`prepare:${candidate.plan}`, preprocess + Math.max(0, other));
+    this.#quicker ||= jumped && this.#prepares.slowness < before;
     if (encode !== undefined && candidate.plan !== 'local') {
       this.#encoders.add(`encode:${candidate.id}`);
       changed = times.observe(`encode:${candidate.id}`, encode) || changed;
@@ -66,12 +107,19 @@ export class DeviceTimes {
   }
 
   bases(): StageBases {
-    return this.#times.bases();
+    return { ...this.#times.bases(), ...this.#prepares.bases() };
   }
 
-  restore(bases: StageBases): void {
-    this.#times.restore(bases);
-    for (const stage of Object.keys(bases)) {
+  /** @param bases from storage, so anything */
+  restore(bases: unknown): void {
+    if (typeof bases !== 'object' || bases === null) return;
+    const all = Object.entries(bases);
+    const prepares = all.filter(([stage]) => stage.startsWith('prepare:'));
+    const others = all.filter(([stage]) => /^(head|encode):/.test(stage));
+    this.#prepares.restore(Object.fromEntries(prepares));
+    this.#times.restore(Object.fromEntries(others));
+    for (const [stage] of others) {
+      if (!this.#times.has(stage)) continue;
       if (stage.startsWith('encode:')) this.#encoders.add(stage);
       this.#anyHead ||= stage.startsWith('head:');
     }
@@ -82,12 +130,12 @@ export class DeviceTimes {
   }
 
   #prepare({ plan }: Candidate): number {
-    const own = this.#times.get(`prepare:${plan}`);
+    const own = this.#prepares.get(`prepare:${plan}`);
     if (own !== undefined) return own;
-    const others = (['local', 'split', 'remote'] as const).map((p) => this.#times.get(`prepare:${p}`));
+    const others = (['local', 'split', 'remote'] as const).map((p) => this.#prepares.get(`prepare:${p}`));
     return Math.min(
       ...others.map((ms) => ms ?? Number.POSITIVE_INFINITY),
-      FIRST_PREPARE_MS * this.#times.slowness,
+      FIRST_PREPARE_MS * this.#prepares.slowness,
     );
   }
 

@@ -64,3 +64,22 @@ test('what is no measurement changes nothing', () => {
   expect(estimate.predict(1000, 4000)).toBe(before);
   expect(estimate.samples).toBe(0);
 });
+
+test('the first message, which opened a connection, is forgotten; the second is no other link', () => {
+  const estimate = new LinkEstimate();
+  const usual = link(20, 20e6);
+  expect(estimate.observe(usual(60000, 800))).toBe(false);
+  expect(estimate.observe(usual(30000))).toBe(false);
+  for (let i = 0; i < 3; i++) estimate.observe(usual(60000));
+  expect(Math.abs(estimate.predict(60000, 4000) / usual(60000).ms - 1)).toBeLessThan(0.15);
+});
+
+test('two early messages of different sizes leave the slope open, so that a probe can still find it', () => {
+  const estimate = new LinkEstimate();
+  const fast = link(20, 20e6);
+  estimate.observe(fast(60000));
+  estimate.observe(fast(30000));
+  for (let i = 0; i < 40; i++) estimate.observe(fast(60000, i % 2));
+  const off = Math.abs(estimate.predict(30000, 4000) - fast(30000, 0.5).ms);
+  expect(off).toBeLessThan(2 * estimate.spreadOf(30000, 4000) + 1);
+});

@@ -25,6 +25,10 @@ const FIRST_DEVIATION_MS = 4;
 const LEAST_SLOPE = 8e-7;
 /** Milliseconds within which two messages over the same link differ. */
 const NOISE_MS = 1;
+/** Before so many messages nothing can be told from chance: first ones open connections, and compile. */
+const FEW = 3;
+/** Slopes are never known better than to some of this, 20 Mbit/s: where they look like nothing, messages were too much alike. */
+const LEAST_DOUBT = 4e-4;
 
 /**
  * The estimate in information form: the normal equations of the weighted samples, plus a weak pull to where the estimate was
@@ -90,11 +94,15 @@ export class LinkEstimate {
     if (![sample.ms, sample.bytesUp, sample.bytesDown].every((x) => Number.isFinite(x) && x >= 0))
       return false;
     const first = this.#samples++ === 0;
+    const few = this.#samples <= FEW && !sure;
     this.#age(sample.sinceMs ?? 0);
-    const residual = sample.ms - this.predict(sample.bytesUp, sample.bytesDown);
-    const usual = Math.max(2, 3 * this.#deviation, 0.2 * (sample.ms - residual));
+    const expected = this.predict(sample.bytesUp, sample.bytesDown);
+    const residual = sample.ms - expected;
+    const usual = this.#usual(expected);
     const sign = Math.sign(residual);
-    const odd = !first && Math.abs(residual) > usual;
+    const odd = !few && Math.abs(residual) > usual;
+    // Connections were opened, sessions compiled: what came before says nothing about the link.
+    if (few && !first && sample.ms < expected / 2) this.#restart();
     const again = this.#odd?.sign === sign ? this.#odd : undefined;
     const changed = odd && (again !== undefined || sure || sign < 0);
     // Messages are late by chance, but never early: one that is early tells of a better link by itself.
@@ -120,6 +128,23 @@ export class LinkEstimate {
     }
     this.#spread = narrow(this.#anchor);
     return changed;
+  }
+
+  /** Whether such a message is what this link would make of it. */
+  fits({ bytesUp, bytesDown, ms }: LinkSample): boolean {
+    const expected = this.predict(bytesUp, bytesDown);
+    return Math.abs(ms - expected) <= this.#usual(expected);
+  }
+
+  #usual(expectedMs: number): number {
+    return Math.max(2, 3 * this.#deviation, 0.2 * expectedMs);
+  }
+
+  #restart(): void {
+    this.#matrix = zeros();
+    this.#vector = [0, 0, 0];
+    this.#anchor = [...FIRST];
+    this.#spread = [...FIRST_SPREAD];
   }
 
   copy(): LinkEstimate {
@@ -191,9 +216,10 @@ const zeros = () => [
   [0, 0, 0],
   [0, 0, 0],
 ];
-const narrow = ([rtt, up, down]: Triple): Triple => [0.3 * rtt + 2, 2 * up, 2 * down];
+const doubt = (slope: number) => Math.max(slope, LEAST_DOUBT);
+const narrow = ([rtt, up, down]: Triple): Triple => [0.3 * rtt + 2, 2 * doubt(up), 2 * doubt(down)];
 /** Bandwidths change by powers of ten, round trips by parts. */
-const wide = ([rtt, up, down]: Triple): Triple => [0.15 * rtt + 1, 6 * up, 0.5 * down];
+const wide = ([rtt, up, down]: Triple): Triple => [0.15 * rtt + 1, 6 * doubt(up), 0.5 * doubt(down)];
 const dot = (a: Triple, b: Triple) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 
 /** Three equations by elimination with the largest pivot; the diagonal is positive, so there is one. */

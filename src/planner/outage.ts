@@ -22,7 +22,7 @@ export class Outage {
 
   /** How much longer than usual the next try may take: a link that came back may be a slower one. */
   get leniency(): number {
-    return 1.25 ** Math.min(12, this.#tries);
+    return 1.2 ** Math.min(14, this.#tries);
   }
 
   /** Failures while one is known of say nothing new: {@link mayTry} has counted them. */

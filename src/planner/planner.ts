@@ -6,6 +6,7 @@ import { exceeded, type Forecast, type Limits } from './limits.ts';
 import type { LinkEstimate } from './linkEstimate.ts';
 import { Outage } from './outage.ts';
 import type { Decision, Planner, PlannerOptions, Question } from './plannerTypes.ts';
+import { patienceFor, ranked } from './ranking.ts';
 
 /** A switch has to promise that much, except after a change. */
 const HYSTERESIS = 0.06;
@@ -24,13 +25,18 @@ const FIRST_LOOK = 4;
 const KNOWN = 8;
 /** Requests before the same candidate is probed again. */
 const STALE = 20;
-/** Candidates that are so close are told apart by accuracy. */
-const TIE = 0.02;
+/** Requests without a candidate that failed here, the first time and at most. */
+const FIRST_BAN = 8;
+const MOST_BAN = 512;
+/** A share of runs that end early which is worth a word. */
+const NOTABLE = 0.05;
 
 export function createPlanner({ candidates, work, now, random, limits = {} }: PlannerOptions): Planner {
   const forecaster = new Forecaster(work);
   const outage = new Outage(random);
   const lastRun = new Map<string, number>();
+  /** What failed here, until which request it is not taken, and for how many the next time. */
+  const banned = new Map<string, { until: number; next: number }>();
   let requests = 0;
   let probes = FIRST_PROBES;
   let current: Candidate | undefined;
@@ -54,31 +60,37 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
     probes = Math.min(MOST_PROBES, probes + PROBES);
     const within = { ...limits, ...own };
     if (open.length === 0) throw new RangeError('The options leave no way of computing.');
-    const all = ranked(open, within);
+    const whole = open.filter(({ id }) => requests >= (banned.get(id)?.until ?? 0));
+    const all = forecasts(whole.length > 0 ? whole : open, within);
     const here = all.some(({ candidate }) => ready(candidate)) ? all.filter((f) => ready(f.candidate)) : all;
     const local = here.find(({ candidate }) => candidate.plan === 'local');
     const wanted = all[0] !== here[0] && all[0]!.ms < 0.8 * here[0]!.ms ? { wanted: all[0]!.candidate } : {};
     const finish = (forecast: Forecast, kind: Decision['kind'], why: string): Decision => {
       lastRun.set(forecast.candidate.id, requests);
       if (forecast.candidate.plan !== 'local') crossed = requests;
+      const patienceMs = patienceFor(forecast, local, within, kind, forecaster.link, outage);
+      const ending = forecaster.endingEarly(forecast.candidate);
+      const early = ending < NOTABLE ? '' : `; about ${Math.round(100 * ending)} % end at an exit before`;
       return {
         candidate: forecast.candidate,
         predictedMs: forecast.ms,
-        ...patience(forecast, local, within, kind),
-        ...{ kind, why, number: requests },
+        deviceMs: forecast.deviceMs,
+        ...(patienceMs !== undefined && { patienceMs }),
+        ...{ kind, why: `${why}${early}.`, number: requests },
         ...wanted,
       };
     };
     if (here.length === 1)
-      return finish(here[0]!, 'only', `${here[0]!.candidate.id}: nothing else is possible.`);
+      return finish(here[0]!, 'only', `${here[0]!.candidate.id}: nothing else is possible`);
     if (outage.on && local) {
-      const back = least(
-        here.filter((f) => f !== local && f.ms < local.ms),
-        (f) => f.linkMs,
-      );
+      const others = here.filter((f) => f !== local);
+      const faster = others.filter((f) => f.ms < local.ms);
+      // What was known of link and server before the outage need not hold after it.
+      const maybe = others.filter((f) => forecaster.best(f, local, now()) < local.ms);
+      const back = least(faster.length > 0 ? faster : maybe, (f) => f.linkMs);
       if (back && outage.mayTry(now()))
-        return finish(back, 'return', `${back.candidate.id}: a try whether the tail answers again.`);
-      return finish(local, 'stay', 'local: the tail did not answer lately.');
+        return finish(back, 'return', `${back.candidate.id}: a try whether the tail answers again`);
+      return finish(local, 'stay', 'local: the tail did not answer lately');
     }
     const { best, kind, why } = choice(here, within);
     const sure = suspected < 0 || best.candidate.plan === 'local';
@@ -87,7 +99,7 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
       return finish(
         probe,
         'probe',
-        `${probe.candidate.id}: a probe, as it might be faster than ${best.candidate.id}.`,
+        `${probe.candidate.id}: a probe, as it might be faster than ${best.candidate.id}`,
       );
     }
     if (best.candidate.id !== current?.id) switched = requests;
@@ -96,19 +108,12 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
     return finish(best, kind, why);
   }
 
-  /** Fewest limits exceeded first, then the fastest; among those as good as tied the most accurate. */
-  function ranked(open: readonly Candidate[], within: Limits): Forecast[] {
-    const rank = (f: Forecast) => exceeded(f, within, forecaster.link.deviationMs).length;
-    const sorted = open
-      .map((candidate) => forecaster.forecast(candidate))
-      .sort((a, b) => rank(a) - rank(b) || a.ms - b.ms);
-    const first = sorted[0]!;
-    const tied = sorted.filter((f) => rank(f) === rank(first) && f.ms <= first.ms * (1 + TIE));
-    const accurate = tied.reduce((a, b) =>
-      (b.candidate.accuracy ?? 0) > (a.candidate.accuracy ?? 0) ? b : a,
+  const forecasts = (open: readonly Candidate[], within: Limits) =>
+    ranked(
+      open.map((candidate) => forecaster.forecast(candidate)),
+      within,
+      forecaster.link.deviationMs,
     );
-    return [accurate, ...sorted.filter((f) => f !== accurate)];
-  }
 
   function choice(
     here: readonly Forecast[],
@@ -122,11 +127,11 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
       return {
         best,
         kind: now ? 'stay' : 'switch',
-        why: `${expected}; no way keeps ${misses.join(' and ')}.`,
+        why: `${expected}; no way keeps ${misses.join(' and ')}`,
       };
-    if (!now) return { best, kind: 'switch', why: `${expected}, the least of ${here.length} ways.` };
+    if (!now) return { best, kind: 'switch', why: `${expected}, the least of ${here.length} ways` };
     if (now === best)
-      return { best, kind: 'stay', why: `${expected}, still the least of ${here.length} ways.` };
+      return { best, kind: 'stay', why: `${expected}, still the least of ${here.length} ways` };
     const gain = 1 - best.ms / now.ms;
     const tooSlow = exceeded(now, within, forecaster.link.deviationMs).length > misses.length;
     const changed = change && requests <= change.until ? change.what : undefined;
@@ -138,12 +143,12 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
         : changed
           ? `as ${changed} changed`
           : `${ms(now.ms - best.ms)} less`;
-      return { best, kind: 'switch', why: `${expected}, ${because}; before: ${now.candidate.id}.` };
+      return { best, kind: 'switch', why: `${expected}, ${because}; before: ${now.candidate.id}` };
     }
     return {
       best: now,
       kind: 'stay',
-      why: `${now.candidate.id}: ${ms(now.ms)} expected; ${best.candidate.id} is hardly faster.`,
+      why: `${now.candidate.id}: ${ms(now.ms)} expected; ${best.candidate.id} is hardly faster`,
     };
   }
 
@@ -152,12 +157,14 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
    * sees whether anything has changed, and the one that could be the fastest.
    */
   function worthProbing(here: readonly Forecast[], best: Forecast, within: Limits): Forecast | undefined {
-    const misses = exceeded(best, within, forecaster.link.deviationMs).length;
+    const misses = exceeded(best, within, forecaster.link.deviationMs);
     const few = here.filter(
       (f) =>
         f !== best &&
         f.ms <= MOST_PROBES * best.ms &&
-        exceeded(f, { ...within, deadlineMs: Number.POSITIVE_INFINITY }, 0).length <= misses &&
+        exceeded(f, { ...within, deadlineMs: Number.POSITIVE_INFINITY }, 0).every((l) =>
+          misses.includes(l),
+        ) &&
         forecaster.best(f, best, now()) < (1 - HYSTERESIS) * best.ms &&
         (athome(best, f) || requests - (lastRun.get(f.candidate.id) ?? Number.NEGATIVE_INFINITY) > STALE),
     );
@@ -178,24 +185,6 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
     return worth;
   }
 
-  function patience(
-    { candidate, linkMs, serverMs, deviceMs }: Forecast,
-    local: Forecast | undefined,
-    { deadlineMs = Number.POSITIVE_INFINITY }: Limits,
-    kind: Decision['kind'],
-  ): Pick<Decision, 'patienceMs'> {
-    if (!local || candidate.plan === 'local') return {};
-    const usual = linkMs + serverMs;
-    const { samples, deviationMs } = forecaster.link;
-    const sure = samples >= 3;
-    const long = !sure
-      ? 2000
-      : kind === 'return'
-        ? (1.5 * usual + 10) * outage.leniency
-        : 2.5 * usual + 4 * deviationMs + 10;
-    return { patienceMs: Math.max(20, Math.min(long, deadlineMs - deviceMs - local.ms)) };
-  }
-
   function trust(): void {
     suspected = -1;
     before = undefined;
@@ -204,11 +193,21 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
   return {
     decide,
     observe(candidate, seen) {
-      if (candidate.plan !== 'local') {
+      banned.delete(candidate.id);
+      const crossed = candidate.plan !== 'local' && seen.exit === undefined;
+      const suspicion = crossed && suspected >= 0;
+      let heard = seen;
+      if (crossed) {
+        const { uplink: up, downlink: down = 0, bytesUp, bytesDown } = seen;
+        const message = up !== undefined && { bytesUp, bytesDown, ms: up + down };
+        // The link was not slower after all: what was known of it holds.
+        if (before && message && before.fits(message)) forecaster.link = before;
+        // What was sent into an outage has waited for its end, which says nothing about the link.
+        if (outage.on && message && !forecaster.link.fits(message)) heard = { ...seen, uplink: undefined };
         outage.over();
         trust();
       }
-      const what = forecaster.observe(candidate, seen, now());
+      const what = forecaster.observe(candidate, heard, now(), suspicion);
       if (what) change = { what, until: requests + DWELL };
     },
     failed({ candidate, number }, waitedMs) {
@@ -227,12 +226,20 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
       outage.begins(now());
     },
     alternatives(of = candidates) {
-      return ranked(of, limits)
+      return forecasts(of, limits)
         .sort((a, b) => a.ms - b.ms)
         .map(({ candidate, ms, bytes }) => {
           const observedMs = forecaster.observedMs(candidate);
           return { candidate, predictedMs: ms, bytes, ...(observedMs !== undefined && { observedMs }) };
         });
+    },
+    broken({ id }) {
+      const pause = banned.get(id)?.next ?? FIRST_BAN;
+      banned.set(id, { until: requests + 1 + pause, next: Math.min(MOST_BAN, 2 * pause) });
+    },
+    newDevice() {
+      forecaster.newDevice();
+      banned.clear();
     },
     bases: () => forecaster.device.bases(),
     restore: (bases) => forecaster.device.restore(bases),

@@ -26,6 +26,8 @@ export interface Question {
 export interface Decision {
   candidate: Candidate;
   predictedMs: number;
+  /** Of these here, before anything is sent. */
+  deviceMs: number;
   /**
    * Milliseconds after sending when running everything here is the better bet; only where that is possible. Whoever gives up then
    * tells {@link Planner.failed}.
@@ -58,5 +60,10 @@ export interface Planner {
   alternatives(of?: readonly Candidate[]): Alternative[];
   /** What this device needs, to be kept for the next session on it. */
   bases(): StageBases;
-  restore(bases: StageBases): void;
+  /** @param bases from storage, so anything */
+  restore(bases: unknown): void;
+  /** A run of this candidate failed on this device: others go first for a while, longer each time. */
+  broken(candidate: Candidate): void;
+  /** Another device computes from now on. */
+  newDevice(): void;
 }

@@ -16,12 +16,18 @@ const FIRST_MS_PER_WORK = 0.05;
 const FIRST_DECODE_MS = 1;
 /** First runs compile: what was measured once or twice may be so much less in truth. */
 const YOUNG = 0.3;
+/** And what is scaled from others so much. */
+const SCALED = 0.9;
+/** A server that takes so many times as long as once is under load, and a fast answer tells that it is over. */
+const LOADED = 1.5;
 
 export class ServerTimes {
   readonly #work: Work;
   readonly #times = new StageTimes();
   #queue = 0;
   #late: number | undefined;
+  /** Whether a tail was measured often enough to tell what others should take. */
+  #known = false;
 
   constructor(work: Work) {
     this.#work = work;
@@ -42,6 +48,12 @@ export class ServerTimes {
     return this.#queue + decode + this.#tail(first(candidate));
   }
 
+  /** What it could take at best under the load of now, as long as its tail was hardly measured. */
+  predictLeast(candidate: Candidate): number {
+    const stage = `tail:${first(candidate)}`;
+    return this.predict(candidate) * (this.#times.has(stage) ? this.#times.doubt(stage) : SCALED);
+  }
+
   /** Without the queue and the load of the moment, for telling what a probe could find. */
   predictBest(candidate: Candidate): number {
     if (candidate.plan === 'local') return 0;
@@ -49,19 +61,35 @@ export class ServerTimes {
     return (young * (this.predict(candidate) - this.#queue)) / Math.max(1, this.#times.slowness);
   }
 
-  /** @returns whether the server's load changed */
-  observe(candidate: Candidate, { decode, queue = 0, tail }: ServerSample): boolean {
+  /**
+   * One reply is enough where its queue and its tail agree, where the server gets over a load, and where something else has
+   * spoken before.
+   *
+   * @param suspected a crossing did not come in time
+   * @returns whether the server's load changed
+   */
+  observe(candidate: Candidate, { decode, queue = 0, tail }: ServerSample, suspected = false): boolean {
     if (candidate.plan === 'local') return false;
-    let changed = this.#wait(queue);
+    const stage = `tail:${first(candidate)}`;
+    const odd = tail === undefined ? 0 : this.#times.odd(stage, tail);
+    const agree = odd !== 0 && odd === Math.sign(queue - this.#queue) && this.#oddQueue(queue);
+    const recovers = odd < 0 && this.#times.slowness > LOADED;
+    const sure = suspected || agree || recovers;
+    let changed = this.#wait(queue, sure);
+    if (tail !== undefined) {
+      const expected = this.#known ? this.#tail(first(candidate)) : undefined;
+      changed = this.#times.observe(stage, tail, { sure, expected }) || changed;
+      this.#known ||= !this.#times.young(stage);
+    }
     if (decode !== undefined) changed = this.#times.observe(`decode:${candidate.id}`, decode) || changed;
-    if (tail !== undefined) changed = this.#times.observe(`tail:${first(candidate)}`, tail) || changed;
     return changed;
   }
 
   /** A queue grows and drains within a few requests: two that agree are the new one. */
-  #wait(ms: number): boolean {
+  #wait(ms: number, sure: boolean): boolean {
     if (!Number.isFinite(ms) || ms < 0) return false;
-    const odd = Math.abs(ms - this.#queue) > Math.max(3, this.#queue);
+    const odd = this.#oddQueue(ms);
+    if (odd && sure) this.#late = ms;
     if (odd && this.#late === undefined) {
       this.#late = ms;
       this.#queue += 0.2 * (ms - this.#queue);
@@ -75,6 +103,10 @@ export class ServerTimes {
     this.#late = undefined;
     this.#queue += 0.3 * (ms - this.#queue);
     return false;
+  }
+
+  #oddQueue(ms: number): boolean {
+    return Math.abs(ms - this.#queue) > Math.max(3, 0.6 * this.#queue);
   }
 
   #tail(from: number): number {

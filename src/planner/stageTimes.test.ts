@@ -39,3 +39,29 @@ test('what was kept is where the next session begins', () => {
   expect(times.get('head:3')).toBeCloseTo(60);
   expect(times.has('broken')).toBe(false);
 });
+
+test('a short stage that is off says nothing about the machine, and does not speak against a long one', () => {
+  const times = warm();
+  for (const ms of [2, 1, 1, 1]) times.observe('encode:a', ms);
+  for (let i = 0; i < 4; i++) expect(times.observe('encode:a', 3)).toBe(false);
+  expect(times.slowness).toBeCloseTo(1);
+  expect(times.observe('head:3', 150)).toBe(false);
+  expect(times.observe('encode:a', 1)).toBe(false);
+  expect(times.observe('head:3', 150)).toBe(true);
+});
+
+test('storage may hold anything', () => {
+  const times = new StageTimes();
+  for (const kept of [null, undefined, 7, 'text', [1, 'x'], { a: -1, b: 1e300, c: '5', d: null }])
+    expect(() => times.restore(kept)).not.toThrow();
+  for (const stage of ['a', 'b', 'c', 'd', '1']) expect(times.has(stage)).toBe(false);
+});
+
+test('with evidence one odd time is enough, and a stage never run before is measured against what it should take', () => {
+  expect(warm().observe('head:1', 60)).toBe(false);
+  expect(warm().observe('head:1', 60, { sure: true })).toBe(true);
+  const times = warm();
+  expect(times.observe('head:2', 200, { sure: true, expected: 40 })).toBe(true);
+  expect(times.get('head:3')).toBeCloseTo(300);
+  expect(times.get('head:2')).toBeCloseTo(200);
+});

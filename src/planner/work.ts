@@ -10,10 +10,10 @@ export interface Work {
   upTo(last: number): number;
 }
 
-export function workOf({ segments }: Pick<Manifest, 'segments'>): Work {
-  const counted = segments.every((s) => s.macs !== undefined);
-  // About 25 multiply-accumulates per byte of weights, as in the convolutional models here.
-  const work = segments.map((s) => (counted ? s.macs! : 25 * s.bytes) / 1e6);
+type Part = Pick<Manifest['segments'][number], 'macs' | 'bytes'>;
+
+export function workOf({ segments }: { segments: readonly Part[] }): Work {
+  const work = segments.map((part) => workOfPart({ segments }, part));
   const total = Math.max(
     1e-3,
     work.reduce((a, b) => a + b, 0),
@@ -23,4 +23,11 @@ export function workOf({ segments }: Pick<Manifest, 'segments'>): Work {
     segments: segments.length,
     upTo: (last) => work.slice(0, last + 1).reduce((a, b) => a + b, 0) / total,
   };
+}
+
+/** Work of a segment or an exit of the chain, in the units of {@link Work.total}. */
+export function workOfPart({ segments }: { segments: readonly Part[] }, { macs, bytes }: Part): number {
+  const counted = segments.every((s) => s.macs !== undefined);
+  // About 25 multiply-accumulates per byte of weights, as in the convolutional models here.
+  return (counted && macs !== undefined ? macs : 25 * bytes) / 1e6;
 }
