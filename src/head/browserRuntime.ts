@@ -1,29 +1,29 @@
 // HeadRuntime in the browser: loads segments, queues calls, and keeps going when the GPU device is lost. It runs inside
 // the worker (src/worker/entry.ts); the work itself is the engines'.
-import { encodeTensor } from '../codec/cpu/encode.ts';
-import { type CodecParams, type EncodedTensor, resolveCodec } from '../codec/params.ts';
+import { type EncodedTensor, resolveCodec } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import { cutIndex, exitsUpTo, type Manifest, modelTag } from '../model/manifest.ts';
-import { elementCount, tensorBytes } from '../tensor.ts';
-import { INPUT_CUT } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
-import { checkTensors, preprocessOf } from './checkInput.ts';
 import { describeCpu, requestGpu } from './device.ts';
-import type { EngineInput } from './engine.ts';
+import type { Engine, EngineInput } from './engine.ts';
 import { EngineKeeper } from './engineKeeper.ts';
 import { gzipFp16Bytes } from './gzipFp16.ts';
 import type { DeviceWish } from './openEngine.ts';
 import { configureOrt, type OrtOptions, wasmThreads } from './ortEnvironment.ts';
-import { openPicture } from './picture.ts';
 import type { DeviceReport, HeadResult, HeadRuntime, RuntimeInput, StageTimes } from './runtime.ts';
 import type { ModelStore } from './store/modelStore.ts';
-import { cropPicture, encodePicture } from './upload.ts';
+import { openInput, uploadFrame } from './uploadFrame.ts';
+
+/** Devices that may be lost one after the other before no more are made unasked. */
+const LOSSES = 3;
 
 export interface BrowserRuntimeOptions extends OrtOptions {
   /** `auto` measures WebGPU and wasm on segment 0 once per adapter, model and browser version, and takes the faster. */
   device?: DeviceWish;
   /** Replaces where segments come from. */
   store?: ModelStore;
+  /** Told why calls would have to wait when a device is lost, and undefined once another one is ready. */
+  onTrouble?: (why: IsthmusError | undefined) => void;
 }
 
 /**
@@ -50,7 +50,7 @@ export async function createBrowserRuntime(options: BrowserRuntimeOptions = {}):
           ...(wish === 'auto' && { note: gpu.message }),
         }
       : { kind: 'webgpu', ...gpu.report };
-  return new BrowserRuntime(new EngineKeeper(wish, gpu, options.store), before);
+  return new BrowserRuntime(new EngineKeeper(wish, gpu, options.store), before, options.onTrouble);
 }
 
 class BrowserRuntime implements HeadRuntime {
@@ -60,36 +60,64 @@ class BrowserRuntime implements HeadRuntime {
   #manifest: Manifest | undefined;
   #queue: Promise<unknown> = Promise.resolve();
   #closed = false;
+  #losses = 0;
+  /** Losses since something was computed. */
+  #inARow = 0;
 
-  constructor(engines: EngineKeeper, before: DeviceReport) {
+  constructor(
+    engines: EngineKeeper,
+    before: DeviceReport,
+    onTrouble: BrowserRuntimeOptions['onTrouble'] = () => {},
+  ) {
     this.#engines = engines;
     this.#before = before;
+    engines.onLoss = (why, last) => this.#restore(why, last, onTrouble);
+  }
+
+  /** Makes the device and segments 0…last anew, behind what has begun and before what is asked from now on. */
+  async #restore(
+    why: IsthmusError,
+    last: number,
+    onTrouble: NonNullable<BrowserRuntimeOptions['onTrouble']>,
+  ): Promise<void> {
+    if (this.#closed) return;
+    const mine = ++this.#losses;
+    onTrouble(why);
+    if (++this.#inARow > LOSSES) return; // the page asks again after a while
+    const failed = await this.#next(() => this.#engines.run(last, async () => {})).then(
+      () => undefined,
+      (thrown) => IsthmusError.from(thrown, 'DEVICE_LOST', 'The GPU does not come back'),
+    );
+    if (mine === this.#losses && !this.#closed) onTrouble(failed);
   }
 
   get device(): DeviceReport {
     return this.#engines.report ?? this.#before;
   }
 
-  load: HeadRuntime['load'] = (options, last, onProgress) =>
-    this.#next(async () => {
+  load: HeadRuntime['load'] = async (options, last, onProgress) => {
+    // More of the model that is in use: runs go on while it downloads.
+    const more = this.#manifest?.id === options.manifest.id && last >= 0 && !this.#closed;
+    const files = more ? await this.#engines.fetch(options, last, onProgress) : undefined;
+    return this.#next(async () => {
       await this.#engines.use(options);
       this.#manifest = options.manifest;
-      if (last >= 0) await this.#engines.run(last, async () => {}, onProgress);
+      if (last >= 0) await this.#engines.run(last, async () => {}, { onProgress, files });
       if (!options.exits || last < 0) return;
       const exits = await this.#engines.exitsHere(exitsUpTo(options.manifest, last));
       // Compiled now, while the page shows progress. One that does not compile says so when it is asked.
       await this.#engines.run(last, (e) => this.#engines.addExits(e, exits).catch(() => undefined));
     });
+  };
 
-  head: HeadRuntime['head'] = (input, cut, codec) =>
+  head: HeadRuntime['head'] = (input, cut, codec, wait) =>
     this.#next(async () => {
       const manifest = this.#model();
       const index = cutIndex(manifest, cut);
       const params = await this.#engines.complete(resolveCodec(codec), index);
       return this.#open(input, async (engineInput, opening) => {
-        const { tensors, timings } = await this.#engines.run(index, (e) =>
-          e.head(engineInput, index, params),
-        );
+        const work = (e: Engine) => e.head(engineInput, index, params);
+        const { tensors, timings } = await this.#compute(index, work, wait);
         return {
           frame: this.#frame(index, tensors),
           timings: addOpening(timings, opening),
@@ -98,7 +126,7 @@ class BrowserRuntime implements HeadRuntime {
       });
     });
 
-  early: NonNullable<HeadRuntime['early']> = (input, { exits, cut, codec }, onAnswer) =>
+  early: NonNullable<HeadRuntime['early']> = (input, { exits, cut, codec }, onAnswer, wait) =>
     this.#next(async () => {
       const manifest = this.#model();
       const index = cutIndex(manifest, cut);
@@ -106,10 +134,11 @@ class BrowserRuntime implements HeadRuntime {
       const params = await this.#engines.complete(resolveCodec(codec), index);
       return this.#open(input, async (engineInput, opening) => {
         const plan = { exits: here, cut: index, codec: params };
-        const { answers, tensors, timings } = await this.#engines.run(index, async (e) => {
+        const work = async (e: Engine) => {
           await this.#engines.addExits(e, here);
           return e.early(engineInput, plan, onAnswer);
-        });
+        };
+        const { answers, tensors, timings } = await this.#compute(index, work, wait);
         const { rawBytes } = manifest.cuts[index]!;
         return {
           answers,
@@ -119,45 +148,17 @@ class BrowserRuntime implements HeadRuntime {
       });
     });
 
-  local: HeadRuntime['local'] = (input) =>
+  local: HeadRuntime['local'] = (input, wait) =>
     this.#next(async () => {
       const last = this.#model().segments.length - 1;
       return this.#open(input, async (engineInput, opening) => {
-        const { outputs, timings } = await this.#engines.run(last, (e) => e.local(engineInput));
+        const { outputs, timings } = await this.#compute(last, (e) => e.local(engineInput), wait);
         return { outputs, timings: addOpening(timings, opening) };
       });
     });
 
   remote: HeadRuntime['remote'] = (input, format, quality) =>
-    this.#next(async () => {
-      const manifest = this.#model();
-      if (!(quality >= 0 && quality <= 1)) {
-        throw new IsthmusError(
-          'OPTION_INVALID',
-          `quality must lie in 0…1, not ${quality}. Correct the option.`,
-        );
-      }
-      return this.#open(input, async (engineInput, opening) => {
-        const started = performance.now();
-        if ('tensors' in engineInput) {
-          const raw: CodecParams = { family: 'raw' };
-          const given = manifest.inputs.map((info) => engineInput.tensors[info.name]!);
-          const encoded = given.map((tensor) => encodeTensor(tensor, raw));
-          const rawBytes = given.reduce((sum, tensor) => sum + tensorBytes(tensor).byteLength, 0);
-          return {
-            frame: this.#frame(INPUT_CUT, encoded),
-            timings: { encode: performance.now() - started },
-            rawBytes,
-          };
-        }
-        const crop = cropPicture(engineInput.picture, preprocessOf(manifest));
-        const cropped = performance.now();
-        const encoded = await encodePicture(crop, format, quality);
-        const timings = { preprocess: cropped - started + opening, encode: performance.now() - cropped };
-        const rawBytes = 4 * elementCount([3, crop.height, crop.width]);
-        return { frame: this.#frame(INPUT_CUT, [encoded]), timings, rawBytes };
-      });
-    });
+    this.#next(() => uploadFrame(this.#model(), input, format, quality));
 
   gzipFp16Bytes: HeadRuntime['gzipFp16Bytes'] = (input, cut) =>
     this.#next(async () => {
@@ -185,29 +186,19 @@ class BrowserRuntime implements HeadRuntime {
     return next;
   }
 
+  async #compute<T>(last: number, work: (engine: Engine) => Promise<T>, wait?: boolean): Promise<T> {
+    const value = await this.#engines.run(last, work, { wait });
+    this.#inARow = 0;
+    return value;
+  }
+
   #model(): Manifest {
     if (this.#manifest) return this.#manifest;
     throw new IsthmusError('INTERNAL', 'No model was loaded before the first run; please report it.');
   }
 
-  /** Checks the input and decodes a picture, before anything is computed. */
-  async #open<T>(
-    input: RuntimeInput,
-    use: (input: EngineInput, openingMs: number) => Promise<T>,
-  ): Promise<T> {
-    const manifest = this.#model();
-    if (input.kind === 'tensors') {
-      checkTensors(input.tensors, manifest);
-      return use({ tensors: input.tensors }, 0);
-    }
-    preprocessOf(manifest);
-    const started = performance.now();
-    const { picture, release } = await openPicture(input);
-    try {
-      return await use({ picture }, performance.now() - started);
-    } finally {
-      release();
-    }
+  #open<T>(input: RuntimeInput, use: (input: EngineInput, openingMs: number) => Promise<T>): Promise<T> {
+    return openInput(this.#model(), input, use);
   }
 
   #frame(cut: number, tensors: EncodedTensor[]): HeadResult['frame'] {

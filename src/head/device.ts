@@ -1,6 +1,7 @@
 // The one GPUDevice of the browser's worker: asked for by us, handed to onnxruntime and to our own passes. It also puts
 // the adapter into words. Nothing is computed here.
 import { IsthmusError } from '../errors.ts';
+import { countBuffers } from './memoryUse.ts';
 import type { DeviceReport } from './runtime.ts';
 
 export interface GpuHandle {
@@ -50,6 +51,7 @@ export async function requestGpu(): Promise<GpuHandle> {
   } catch (thrown) {
     throw IsthmusError.from(thrown, 'WEBGPU_UNAVAILABLE', unavailable('the adapter gave no device').message);
   }
+  countBuffers(device);
   let lost = false;
   const whenLost = device.lost.then(({ reason, message }) => {
     lost = true;

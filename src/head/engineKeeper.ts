@@ -24,6 +24,17 @@ const LOSS_LIKE: ErrorCode[] = ['DEVICE_LOST', 'INFERENCE_FAILED', 'INTERNAL', '
 
 type OnProgress = (p: Progress) => void;
 
+/** Content of segments by their index. */
+type Files = ReadonlyMap<number, Uint8Array>;
+
+interface RunOptions {
+  onProgress?: OnProgress | undefined;
+  /** Segments that are here already: they are not asked for again. */
+  files?: Files | undefined;
+  /** false: a lost device is DEVICE_LOST at once; the work is not done again, and `onLoss` sees to another device. */
+  wait?: boolean | undefined;
+}
+
 export class EngineKeeper {
   readonly #wish: DeviceWish;
   readonly #store: ModelStore;
@@ -36,6 +47,8 @@ export class EngineKeeper {
   #engine: Engine | undefined;
   /** Files of exits, small enough to be kept for the next engine. */
   readonly #exits = new Map<string, Uint8Array>();
+  /** Told as soon as a device is lost, at work or idle, with the last segment that it had. */
+  onLoss: ((why: IsthmusError, last: number) => void) | undefined;
 
   constructor(wish: DeviceWish, gpu: GpuHandle | IsthmusError, store = new ModelStore()) {
     this.#wish = wish;
@@ -50,8 +63,7 @@ export class EngineKeeper {
   /** Says which model it is about; another model than before closes the engine. */
   async use(load: LoadOptions): Promise<void> {
     if (this.#load && !sameParts(this.#load.manifest, load.manifest)) {
-      await this.#engine?.close();
-      this.#engine = undefined;
+      await this.#closeEngine();
     }
     this.#load = load;
   }
@@ -91,33 +103,49 @@ export class EngineKeeper {
    * Does `work` on an engine that has segments 0…last; once more on a fresh device when the device is lost under it.
    * Under `auto` a GPU that fails gives way to WebAssembly for good.
    *
-   * @throws IsthmusError DEVICE_LOST when the fresh device is lost too and WebGPU is forced; what downloads and engines
-   *   throw
+   * @throws IsthmusError DEVICE_LOST when the fresh device is lost too and WebGPU is forced, or nobody waits for one;
+   *   WORKER_FAILED when onnxruntime hangs in a lost device; what downloads and engines throw
    */
-  async run<T>(last: number, work: (engine: Engine) => Promise<T>, onProgress?: OnProgress): Promise<T> {
+  async run<T>(
+    last: number,
+    work: (engine: Engine) => Promise<T>,
+    { onProgress, files: have, wait = true }: RunOptions = {},
+  ): Promise<T> {
     for (let losses = 0; ; ) {
       // Downloads come first and apart: they may take long, and no device can be lost under them.
-      const files = await this.#download(last, onProgress);
+      const files = await this.fetch(this.#load!, last, onProgress, have);
       this.#engine ??= await this.#open(files.get(0)!);
       const engine = this.#engine;
       let reason = 'it was lost while idle';
       if (!engine.lost) {
         try {
-          const outcome = await attempt(engine, async () => {
+          const filled = async () => {
             await this.#fill(engine, files, onProgress);
             return work(engine);
-          });
+          };
+          const outcome = await attempt(engine, filled, (why) => this.#lost(engine, why));
           if ('value' in outcome) return outcome.value;
           reason = outcome.lost;
         } catch (thrown) {
           const gpuFailed = thrown instanceof IsthmusError && GPU_FAILURES.includes(thrown.code);
           if (!gpuFailed || this.#wish !== 'auto' || engine.report.kind !== 'webgpu') throw thrown;
+          engine.onLost = undefined;
           this.#engine = await withoutGpu(engine, this.#manifest(), thrown);
           continue;
         }
       }
+      if (!wait) throw lostError(reason);
       await this.#replace(engine, ++losses, reason);
     }
+  }
+
+  #lost(engine: Engine, reason: string): void {
+    if (engine !== this.#engine) return;
+    const { segments } = this.#manifest();
+    this.onLoss?.(
+      lostError(reason),
+      segments.findLastIndex((_, i) => engine.has(i)),
+    );
   }
 
   /** Stops downloads. */
@@ -125,9 +153,14 @@ export class EngineKeeper {
     this.#aborting.abort(new IsthmusError('CLOSED', 'The session is closed. Connect again.'));
   }
 
-  async close(): Promise<void> {
-    await this.#engine?.close();
+  async #closeEngine(): Promise<void> {
+    const engine = this.#engine;
     this.#engine = undefined;
+    await engine?.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#closeEngine();
     if (this.#gpu && !(this.#gpu instanceof IsthmusError)) this.#gpu.device.destroy();
   }
 
@@ -149,10 +182,7 @@ export class EngineKeeper {
   async #replace(engine: Engine, losses: number, reason: string): Promise<void> {
     await Promise.race([engine.close(), delay(NOTICE_MS)]);
     this.#engine = undefined;
-    const lost = new IsthmusError(
-      'DEVICE_LOST',
-      `The GPU was lost ${losses > 1 ? 'again ' : ''}(${reason}). Run again, or choose \`device: 'wasm'\`.`,
-    );
+    const lost = lostError(reason, losses > 1 ? 'again ' : '');
     const gpu = losses > 1 ? lost : await this.#freshGpu();
     if (!(gpu instanceof IsthmusError)) {
       const { kind, adapter, software, ...extras } = engine.report;
@@ -162,10 +192,11 @@ export class EngineKeeper {
     } else throw lost;
   }
 
-  /** Bytes of the segments 0…last that the engine lacks. */
-  async #download(last: number, onProgress?: OnProgress): Promise<Map<number, Uint8Array>> {
-    const { segments } = this.#manifest();
-    const { artifacts, token, keptOnly } = this.#load!;
+  /** Bytes of the segments 0…last that the engine lacks. The only call that may be made while others run. */
+  async fetch(load: LoadOptions, last: number, onProgress?: OnProgress, have?: Files): Promise<Files> {
+    this.#aborting.signal.throwIfAborted();
+    const { artifacts, token, keptOnly, manifest } = load;
+    const { segments } = manifest;
     const missing = segments.map((_, i) => i).filter((i) => i <= last && !this.#engine?.has(i));
     const total = sum(missing.map((i) => segments[i]!.bytes));
     const files = new Map<number, Uint8Array>();
@@ -174,14 +205,14 @@ export class EngineKeeper {
       const { sha256, bytes } = segments[i]!;
       const report = (n: number) => onProgress?.({ stage: 'download', loaded: before + n, total });
       const request = { artifacts, sha256, bytes, token, keptOnly };
-      files.set(i, await this.#store.get(request, report, this.#aborting.signal));
+      files.set(i, have?.get(i) ?? (await this.#store.get(request, report, this.#aborting.signal)));
       before += bytes;
     }
     return files;
   }
 
   /** Compiles what was downloaded. */
-  async #fill(engine: Engine, files: Map<number, Uint8Array>, onProgress?: OnProgress): Promise<void> {
+  async #fill(engine: Engine, files: Files, onProgress?: OnProgress): Promise<void> {
     if (files.size === 0) return;
     const total = sum([...files.values()].map((bytes) => bytes.byteLength));
     let loaded = 0;
@@ -203,14 +234,19 @@ export class EngineKeeper {
 /** The value of `work`, or why the device was lost under it. Other errors pass through. */
 async function attempt<T>(
   engine: Engine,
-  work: (e: Engine) => Promise<T>,
+  work: () => Promise<T>,
+  onLoss: (reason: string) => void,
 ): Promise<{ value: T } | { lost: string }> {
   let announce: (reason: string) => void = () => {};
   const loss = new Promise<string>((resolve) => {
     announce = resolve;
   });
-  engine.onLost = (reason) => announce(reason);
-  const running = work(engine).then(
+  // It stays for losses between this work and the next.
+  engine.onLost = (reason) => {
+    announce(reason);
+    onLoss(reason);
+  };
+  const running = work().then(
     (value) => ({ value }),
     (thrown: unknown) => ({ thrown }),
   );
@@ -224,10 +260,19 @@ async function attempt<T>(
   }
   const settled = await Promise.race([running, delay(NOTICE_MS)]);
   if (!settled) {
-    throw new IsthmusError('DEVICE_LOST', 'The GPU was lost and onnxruntime did not notice. Run again.');
+    throw new IsthmusError(
+      'WORKER_FAILED',
+      'The worker failed: the GPU was lost and onnxruntime did not notice. Run again; a new one is started.',
+    );
   }
   return { lost: await loss };
 }
+
+const lostError = (reason: string, again = '') =>
+  new IsthmusError(
+    'DEVICE_LOST',
+    `The GPU was lost ${again}(${reason}). Run again, or choose \`device: 'wasm'\`.`,
+  );
 
 /** Exits are no part of the id, but engines hold them by their place in the manifest, and their thresholds. */
 const sameParts = (a: Manifest, b: Manifest) =>

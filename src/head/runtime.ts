@@ -1,6 +1,7 @@
 // HeadRuntime: what the client asks of the side that computes on this device. Two implementations stand behind it:
 // the browser's worker (src/worker) and Node (src/head/node/nodeRuntime.ts). It knows nothing of links or plans.
 import type { CodecParams } from '../codec/params.ts';
+import type { IsthmusError } from '../errors.ts';
 import type { ExitVerdict } from '../model/exitRule.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Tensors } from '../tensor.ts';
@@ -93,12 +94,26 @@ export interface LoadOptions {
   keptOnly?: boolean;
 }
 
+/** How a runtime comes back when its device or its worker is lost: by itself, in the background. */
+export interface Recovery {
+  /** Why head, early and local would have to wait just now; undefined while they would not. */
+  readonly trouble: IsthmusError | undefined;
+  /** `work`, unless there is trouble before it is done. What it yields after that is dropped. @throws the trouble */
+  unlessTroubled<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/**
+ * Where a method takes `wait`: whether it waits for a device that was lost, and is run again on the new one (the default). Else
+ * it rejects at once with DEVICE_LOST or WORKER_FAILED, for callers that have another way to an answer.
+ */
 export interface HeadRuntime {
   readonly device: DeviceReport;
+  /** Absent where nothing comes back by itself. Under trouble `remote` works all the same. */
+  readonly recovery?: Recovery;
   /** Downloads (or takes from the cache) and compiles segments first…last; those that are there already cost nothing. */
   load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<void>;
   /** Runs segments 0…cut and encodes the feature at that cut. */
-  head(input: RuntimeInput, cut: number, codec: CodecParams): Promise<HeadResult>;
+  head(input: RuntimeInput, cut: number, codec: CodecParams, wait?: boolean): Promise<HeadResult>;
   /**
    * Runs the head, asking exits on its way, and stops at the first that is sure enough. Exits that are not here and cannot be
    * fetched are left out. Absent where the runtime knows no exits.
@@ -106,9 +121,14 @@ export interface HeadRuntime {
    * @param onAnswer told of each answer that was not sure enough as it is there, before the rest of the head runs; of one twice
    *   when the device is lost meanwhile
    */
-  early?(input: RuntimeInput, plan: EarlyPlan, onAnswer?: (answer: ExitAnswer) => void): Promise<EarlyResult>;
+  early?(
+    input: RuntimeInput,
+    plan: EarlyPlan,
+    onAnswer?: (answer: ExitAnswer) => void,
+    wait?: boolean,
+  ): Promise<EarlyResult>;
   /** Runs every segment here. */
-  local(input: RuntimeInput): Promise<LocalResult>;
+  local(input: RuntimeInput, wait?: boolean): Promise<LocalResult>;
   /** The picture as an upload: resized and cropped to the model's input, JPEG or WebP; or raw tensors. */
   remote(input: RuntimeInput, format: 'jpeg' | 'webp', quality: number): Promise<HeadResult>;
   /** Feature bytes as gzip of float16, the yardstick of the page and the benchmarks; runs on demand. */

@@ -10,17 +10,27 @@ import type {
   Progress,
 } from '../head/runtime.ts';
 
-export type StartOptions = Pick<BrowserRuntimeOptions, 'device' | 'wasmPaths'>;
+export interface StartOptions extends Pick<BrowserRuntimeOptions, 'device' | 'wasmPaths'> {
+  /** onnxruntime's, as an earlier worker compiled it. */
+  wasm?: WebAssembly.Module;
+}
 
-/** Answers carry the device report, because a load may choose another device and a run may lose one. */
-export type WithDevice<T> = { value: T; device: DeviceReport };
+/** What a worker tells unasked. */
+export type News =
+  /** A device was lost and another one is being made; without `why` it is ready. */
+  { about: 'device'; why?: unknown; device: DeviceReport } | { about: 'wasm'; module: WebAssembly.Module };
+
+/** Answers carry the device report, because a load may choose another device and a run may lose one; and bytes of memory held. */
+export type WithDevice<T> = { value: T; device: DeviceReport; memory: number };
 
 export interface WorkerApi {
   /**
-   * Must be the first call. `lock` is the name of a Web Lock that the worker holds for as long as it lives; the value
+   * Must be the first call. `lock` is the name of a Web Lock that the worker holds for as long as it lives; the answer
    * says whether it does, because browsers deny locks where site data are blocked.
    */
-  start(options: StartOptions, lock: string): Promise<WithDevice<boolean>>;
+  hello(lock: string): Promise<boolean>;
+  /** The second. */
+  start(options: StartOptions, tell: (news: News) => void): Promise<WithDevice<void>>;
   load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<WithDevice<void>>;
   head(...args: Parameters<HeadRuntime['head']>): Promise<WithDevice<HeadResult>>;
   early(...args: Parameters<NonNullable<HeadRuntime['early']>>): Promise<WithDevice<EarlyResult>>;

@@ -1,15 +1,18 @@
 // The module worker: Comlink on one side, the browser runtime on the other. Everything slow happens in here, so that
 // the page never stutters. Started by spawn.ts only.
 import * as Comlink from 'comlink';
+import type { IsthmusError } from '../errors.ts';
 import { createBrowserRuntime } from '../head/browserRuntime.ts';
+import { memoryUse } from '../head/memoryUse.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
-import type { WithDevice, WorkerApi } from './api.ts';
-import { throwsWire } from './errorWire.ts';
+import type { News, WithDevice, WorkerApi } from './api.ts';
+import { throwsWire, toWire } from './errorWire.ts';
+import { keepWasm } from './keptWasm.ts';
 
 let runtime: HeadRuntime | undefined;
 
 function report<T>(value: T): WithDevice<T> {
-  return { value, device: runtime!.device };
+  return { value, device: runtime!.device, memory: memoryUse() };
 }
 
 /** Held until this worker ends, however it ends: the page waits for the same lock and so learns of its death. */
@@ -27,10 +30,15 @@ function holdLock(name: string): Promise<boolean> {
 }
 
 const api: WorkerApi = {
-  start: throwsWire(async (options, lock) => {
-    const held = await holdLock(lock);
-    runtime = await createBrowserRuntime(options);
-    return report(held);
+  hello: throwsWire(holdLock),
+  start: throwsWire(async ({ wasm, ...options }, tell) => {
+    // A module that cannot be sent is compiled anew next time; other news always can.
+    const say = (news: News) => void Promise.resolve(tell(news)).catch(() => undefined);
+    keepWasm(wasm, (module) => say({ about: 'wasm', module }));
+    const onTrouble = (why?: IsthmusError) =>
+      say({ about: 'device', device: runtime!.device, ...(why && { why: toWire(why) }) });
+    runtime = await createBrowserRuntime({ ...options, onTrouble });
+    return report(undefined);
   }),
   load: throwsWire(async (options, last, onProgress) => {
     await runtime!.load(options, last, onProgress);

@@ -25,7 +25,8 @@ export function throwsWire<A extends unknown[], R>(
   };
 }
 
-function toWire(thrown: unknown): WireError {
+/** In the worker: an error as it can be sent. */
+export function toWire(thrown: unknown): WireError {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const { name, message, stack } = error;
   return {

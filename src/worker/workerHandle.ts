@@ -2,7 +2,7 @@
 // pending for ever when a worker dies; here every call races the worker's death.
 import * as Comlink from 'comlink';
 import { IsthmusError } from '../errors.ts';
-import type { StartOptions, WorkerApi } from './api.ts';
+import type { News, StartOptions, WorkerApi } from './api.ts';
 import { fromWire } from './errorWire.ts';
 
 export interface WorkerHandle {
@@ -16,8 +16,11 @@ export interface WorkerHandle {
 /** Starting includes fetching the worker's script; a server that never answers must not hang the page. */
 const START_MS = 60_000;
 
-/** @throws IsthmusError WORKER_FAILED when the worker cannot be made. */
-export function createWorkerHandle(make: () => Worker): WorkerHandle {
+/** @param onEnd told once when it has ended. @throws IsthmusError WORKER_FAILED when the worker cannot be made. */
+export function createWorkerHandle(
+  make: () => Worker,
+  onEnd: (reason: IsthmusError) => void = () => {},
+): WorkerHandle {
   let worker: Worker;
   try {
     worker = make();
@@ -36,8 +39,11 @@ export function createWorkerHandle(make: () => Worker): WorkerHandle {
     if (reason) return;
     reason = why;
     worker.terminate();
+    // Comlink's registry holds the worker, whose listeners hold the proxy that the registry waits for: nothing would be collected.
+    api[Comlink.releaseProxy]();
     for (const reject of pending) reject(why);
     pending.clear();
+    onEnd(why);
   }
 
   worker.addEventListener('error', (event) => {
@@ -75,17 +81,22 @@ export function createWorkerHandle(make: () => Worker): WorkerHandle {
   };
 }
 
-/** Starts the runtime inside and watches the worker from then on. */
-export async function startWorker(handle: WorkerHandle, options: StartOptions) {
+/** Starts the runtime inside, and watches the worker as soon as its script runs. */
+export async function startWorker(
+  handle: WorkerHandle,
+  options: StartOptions,
+  tell: (news: News) => void,
+  onHello: () => void,
+) {
   const lock = `isthmus-worker-${Date.now()}-${Math.random().toString(36).slice(2)}`;
   const timer = setTimeout(
     () => handle.end(failed(`it did not start within ${START_MS / 1000} s`)),
     START_MS,
   );
   try {
-    const started = await handle.call((api) => api.start(options, lock));
-    if (started.value) watch(handle, lock);
-    return started;
+    if (await handle.call((api) => api.hello(lock))) watch(handle, lock);
+    onHello();
+    return await handle.call((api) => api.start(options, Comlink.proxy(tell)));
   } finally {
     clearTimeout(timer);
   }

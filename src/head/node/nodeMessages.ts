@@ -1,12 +1,13 @@
 // The whole vocabulary between nodeRuntime.ts and nodeWorker.ts. Types only.
+import type { CodecParams } from '../../codec/params.ts';
 import type { ErrorJSON } from '../../errors.ts';
 import type { EarlyPlan, ExitAnswer, HeadRuntime, LoadOptions, Progress, RuntimeInput } from '../runtime.ts';
 
 export type Call =
   | { method: 'load'; args: [options: LoadOptions, last: number] }
-  | { method: 'head'; args: Parameters<HeadRuntime['head']> }
+  | { method: 'head'; args: [input: RuntimeInput, cut: number, codec: CodecParams] }
   | { method: 'early'; args: [input: RuntimeInput, plan: EarlyPlan] }
-  | { method: 'local'; args: Parameters<HeadRuntime['local']> }
+  | { method: 'local'; args: [input: RuntimeInput] }
   | { method: 'remote'; args: Parameters<HeadRuntime['remote']> }
   | { method: 'gzipFp16Bytes'; args: Parameters<HeadRuntime['gzipFp16Bytes']> }
   | { method: 'close'; args: [] };
