@@ -17,6 +17,8 @@ const BURST = 16;
 const FEW = 64;
 /** `auto`: requests that had to go by the stream after all before a link gives datagrams up. */
 const FAILURES = 2;
+/** What the platform may take to say that the next datagram may follow: a narrow uplink takes half a second for a full queue. */
+const HELD_MS = 1000;
 /** Paths with less than this carry nothing worth cutting for. */
 const SMALLEST = 64;
 
@@ -39,6 +41,8 @@ export class DatagramSender {
   #turn = Promise.resolve();
   #inBurst = 0;
   #failures = 0;
+  /** The platform took a datagram and has not said since that another may follow. */
+  #held = false;
 
   /**
    * @param send a message about request `id` to the reliable stream
@@ -62,7 +66,7 @@ export class DatagramSender {
    */
   send(id: number, message: Uint8Array<ArrayBuffer>, alone: boolean): boolean {
     const size = this.#port.maxSize;
-    if (size < DATAGRAM_HEADER_BYTES + SMALLEST) return false;
+    if (size < DATAGRAM_HEADER_BYTES + SMALLEST || this.#held) return false;
     const auto = this.#use === 'auto';
     if (auto && (alone || this.#failures >= FAILURES)) return false;
     if (auto && message.byteLength > FEW * (size - DATAGRAM_HEADER_BYTES)) return false;
@@ -119,6 +123,7 @@ export class DatagramSender {
   async #pieces(id: number, sent: Sent): Promise<void> {
     for (const piece of sent.pieces) {
       if (this.#sent.get(id) !== sent) return;
+      if (this.#held) return this.#giveUp(id, sent);
       if (this.#inBurst >= BURST) {
         // A burst per eighth of a round trip: sixteen 1200-byte datagrams in 5 ms are 30 Mbit/s at 40 ms.
         await new Promise((done) => setTimeout(done, Math.min(20, Math.max(1, this.#srtt() / 8))));
@@ -126,18 +131,40 @@ export class DatagramSender {
       }
       this.#inBurst++;
       sent.left++;
-      await this.#port.send(piece);
+      await this.#handOver(piece);
     }
     if (this.#sent.get(id) === sent && sent.timer === undefined) this.#await(id, sent, 1);
+  }
+
+  /** Returns after a while in any case: all requests wait for their turn behind it. */
+  async #handOver(piece: Uint8Array<ArrayBuffer>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(
+        () => {
+          this.#held = true;
+          resolve();
+        },
+        Math.max(HELD_MS, 4 * this.#srtt()),
+      );
+    });
+    const taken = this.#port.send(piece).then(() => {
+      this.#held = false;
+    });
+    await Promise.race([taken, late]);
+    clearTimeout(timer);
   }
 
   #await(id: number, sent: Sent, patience: number): void {
     clearTimeout(sent.timer);
     const wait = patience * Math.max(100, 3 * this.#srtt());
-    sent.timer = setTimeout(() => {
-      this.#failures++;
-      this.forget(id);
-      this.#send(id, sent.message);
-    }, wait);
+    sent.timer = setTimeout(() => this.#giveUp(id, sent), wait);
+  }
+
+  /** It goes by the stream after all. */
+  #giveUp(id: number, sent: Sent): void {
+    this.#failures++;
+    this.forget(id);
+    this.#send(id, sent.message);
   }
 }

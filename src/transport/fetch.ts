@@ -27,7 +27,16 @@ export function fetchTransport(endpoint: string, token?: TokenSource): Transport
   const closing = new AbortController();
 
   async function send(frame: Uint8Array, options: SendOptions = {}): Promise<Delivery> {
-    const signal = options.signal ? anySignal(options.signal, closing.signal) : closing.signal;
+    const over = new AbortController();
+    const parents = options.signal ? [options.signal, closing.signal] : [closing.signal];
+    try {
+      return await post(frame, options, anySignal(...parents, over.signal));
+    } finally {
+      over.abort(); // nothing is left to end; anySignal lets go of the others
+    }
+  }
+
+  async function post(frame: Uint8Array, options: SendOptions, signal: AbortSignal): Promise<Delivery> {
     const { deadlineMs, urgency, onReply } = options;
     const headers = {
       'content-type': FRAME_TYPE,

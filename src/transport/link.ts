@@ -112,6 +112,11 @@ export class Link {
     });
   }
 
+  /** Finds out whether it still lives; if not it ends, as when it is silent under requests. */
+  check(): void {
+    if (!this.#over) this.#silence.check();
+  }
+
   /** Ends it; what is under way fails with OFFLINE. */
   close(): void {
     this.#die('it was closed here');

@@ -1,6 +1,7 @@
 // Keeps one link to a tail open: finds out what it offers, races the kinds, remembers the winner, and opens another link
 // when one ended, at once when somebody waits and ever more rarely when nobody does. It sends no requests.
 import { IsthmusError } from '../errors.ts';
+import { whenAwake } from './awake.ts';
 import type { DatagramUse } from './datagramSender.ts';
 import { discoverLinks, fetchTicket, type LinkOffer } from './discovery.ts';
 import type { Link } from './link.ts';
@@ -47,6 +48,8 @@ export class LinkKeeper {
   /** Milliseconds that the last successful opening took. */
   #took = 0;
   #lastTry = Number.NEGATIVE_INFINITY;
+  /** When a tail that had no link of our kinds is worth asking again: it may have been updated, or its gateway. */
+  #askAgain = 0;
   #unwatch: (() => void) | undefined;
   /** Told of every link that opens. */
   onOpen: (link: Link) => void = () => undefined;
@@ -63,8 +66,12 @@ export class LinkKeeper {
     return this.#link?.accepting ? this.#link : undefined;
   }
 
-  /** True once the tail has said that it has no link of our kinds. */
+  /** The tail has said a short while ago that it has no link of our kinds. */
   get none(): boolean {
+    return this.#refused && performance.now() < this.#askAgain;
+  }
+
+  get #refused(): boolean {
     return this.#offer !== undefined && this.#kinds(this.#offer).length === 0;
   }
 
@@ -82,7 +89,7 @@ export class LinkKeeper {
   open(): Promise<Link> {
     if (this.#closing.signal.aborted) return Promise.reject(closed());
     if (this.link) return Promise.resolve(this.link);
-    this.#unwatch ??= watchNetwork(() => this.hurry());
+    this.#unwatch ??= whenAwake(() => this.#awake());
     this.#after(undefined);
     this.#lastTry = performance.now();
     this.#opening ??= this.#open()
@@ -96,7 +103,7 @@ export class LinkKeeper {
         },
         (thrown) => {
           if (this.#closing.signal.aborted) throw closed();
-          if (!this.none) {
+          if (!this.#refused) {
             this.#offer = undefined; // a tail that was restarted may have another certificate
             this.#again();
           }
@@ -117,6 +124,14 @@ export class LinkKeeper {
     else this.#after(pause);
   }
 
+  /** What was true before may be so no more: of an open link too, which nobody may have used since. */
+  #awake(): void {
+    this.#askAgain = 0;
+    this.#pause = SHORTEST_PAUSE_MS; // the network may need a moment more
+    this.#link?.check();
+    this.hurry();
+  }
+
   close(): void {
     this.#closing.abort(closed());
     this.#after(undefined);
@@ -128,6 +143,8 @@ export class LinkKeeper {
     const { base, token, webTransport } = this.#options;
     const { signal } = this.#closing;
     const capMs = this.#took > 0 ? Math.max(AGAIN_CAP_MS, 3 * this.#took) : FIRST_CAP_MS;
+    if (this.#refused && !this.none) this.#offer = undefined;
+    const asked = this.#offer === undefined;
     // A question that a dead network swallows may hang for minutes, and nothing else opens meanwhile.
     const ask: Runner<LinkOffer> = { after: 0, capMs, open: (stop) => discoverLinks(base, token, stop) };
     this.#offer ??= await race([ask], () => undefined, signal).catch((thrown: unknown) => {
@@ -139,7 +156,10 @@ export class LinkKeeper {
     });
     const offer = this.#offer;
     const kinds = this.#kinds(offer);
-    if (kinds.length === 0) throw this.#impossible(offer);
+    if (kinds.length === 0) {
+      if (asked) this.#askAgain = performance.now() + this.#nextPause();
+      throw this.#impossible(offer);
+    }
     const tail = `${new URL(base).origin} ${offer.webtransport?.certificateHashes?.[0] ?? ''}`;
     const began = performance.now();
     const runners = byPromise(tail, kinds).map((kind, place): Runner<Link> => {
@@ -198,9 +218,13 @@ export class LinkKeeper {
   }
 
   #again(): void {
+    this.#after(this.#nextPause());
+  }
+
+  #nextPause(): number {
     const pause = this.wanted() ? SHORTEST_PAUSE_MS : this.#pause;
     this.#pause = Math.min(LONGEST_PAUSE_MS, 2 * this.#pause);
-    this.#after(pause * (0.75 + Math.random() / 2));
+    return pause * (0.75 + Math.random() / 2);
   }
 
   #after(ms: number | undefined): void {
@@ -228,16 +252,3 @@ export class LinkKeeper {
 }
 
 const closed = () => new IsthmusError('CLOSED', 'The session is closed. Connect again.');
-
-/** Calls when the network came back or the page did. @returns how to stop */
-function watchNetwork(awake: () => void): () => void {
-  const visible = () => {
-    if (globalThis.document.visibilityState === 'visible') awake();
-  };
-  globalThis.addEventListener?.('online', awake);
-  globalThis.document?.addEventListener('visibilitychange', visible);
-  return () => {
-    globalThis.removeEventListener?.('online', awake);
-    globalThis.document?.removeEventListener('visibilitychange', visible);
-  };
-}

@@ -1,5 +1,6 @@
 // Silence: notices that a link is dead though nobody closed it (a phone changed networks, a NAT forgot). While requests
-// wait and nothing comes it asks for a pong, and when that stays out too it gives the link up. Idle links are left alone.
+// wait and nothing comes it asks for a pong, and when that stays out too it gives the link up. Idle links are left alone,
+// unless they are to be checked.
 
 /** Slower uplinks than this (0.2 Mbit/s) are not waited for; the requests go another way then. */
 const SLOWEST_BYTES_PER_MS = 25;
@@ -51,6 +52,13 @@ export class Silence {
     if (waiting) this.#arm();
   }
 
+  /** Asks at once, whether something is waited for or not: the page was away, or the network is another. */
+  check(): void {
+    if (this.#pinged) return;
+    clearTimeout(this.#timer);
+    this.#ping();
+  }
+
   pong(): void {
     if (this.#pingedAt > 0) this.#srtt += (performance.now() - this.#pingedAt - this.#srtt) / 8;
     this.#pingedAt = 0;
@@ -85,11 +93,13 @@ export class Silence {
     const moved = this.#hooks.buffered() < this.#buffered;
     if (slept || moved) this.#arm();
     else if (this.#pinged) this.#hooks.dead();
-    else {
-      this.#pinged = true;
-      this.#pingedAt = performance.now();
-      this.#hooks.ping();
-      this.#arm();
-    }
+    else this.#ping();
+  }
+
+  #ping(): void {
+    this.#pinged = true;
+    this.#pingedAt = performance.now();
+    this.#hooks.ping();
+    this.#arm();
   }
 }
