@@ -1,4 +1,5 @@
 // isthmus in the browser: the whole public surface. The device is a worker with WebGPU or wasm.
+import { isIosLike } from './client/caution.ts';
 import { connectOn } from './client/connect.ts';
 import type { ConnectOptions, Session } from './client/types.ts';
 import { createSafeStore } from './head/store/safeStore.ts';
@@ -30,5 +31,16 @@ export function connect(endpoint: string, options?: ConnectOptions): Promise<Ses
 
 const kept = () => createSafeStore('isthmus-manifests');
 
-const startWorker = ({ device, worker, wasmPaths }: ConnectOptions) =>
-  spawnRuntime({ ...(device && { device }), ...(worker && { worker }), ...(wasmPaths && { wasmPaths }) });
+const startWorker = ({ device, worker, wasmPaths, recycle = 'auto' }: ConnectOptions) => {
+  const limits =
+    recycle === 'auto' ? (isIosLike(navigator) ? IOS_LIMITS : {}) : recycle === 'off' ? {} : recycle;
+  return spawnRuntime({
+    ...(device && { device }),
+    ...(worker && { worker }),
+    ...(wasmPaths && { wasmPaths }),
+    recycle: limits,
+  });
+};
+
+/** Safari's pages died after some 500 runs, and near 1.5 GB. */
+const IOS_LIMITS = { runs: 300, megabytes: 600 };

@@ -137,7 +137,15 @@ async function openSession(signal: AbortSignal): Promise<Session> {
   const { mode, device, preset: codec } = settings;
   // The page shows what crosses; an early exit would answer most photos before anything does.
   const exits = 'off' as const;
-  const options = { mode, device, codec, exits, signal, onProgress: showProgress };
+  // So that this device answers when the server goes away; whoever saves data does without.
+  const { connection } = navigator as { connection?: { saveData?: boolean; type?: string } };
+  const saving = connection?.saveData || connection?.type === 'cellular';
+  const standby = !mode.startsWith('only-') && !saving;
+  const onModelChange = (manifest: Session['manifest']) => {
+    controls.cuts(manifest);
+    showCrop(manifest);
+  };
+  const options = { mode, device, codec, exits, standby, signal, onModelChange, onProgress: showProgress };
   try {
     return await connect(endpoint, settings.cut ? { ...options, cut: settings.cut } : options);
   } catch (thrown) {

@@ -6,7 +6,10 @@ import { cutIndex, MAIN_TASK, type Manifest, taskNames } from '../model/manifest
 import { defaultCut, type Plan, plansOf } from './plan.ts';
 import type { ConnectOptions, Mode, RunOptions } from './types.ts';
 
-export type Defaults = Pick<ConnectOptions, 'mode' | 'cut' | 'codec' | 'upload' | 'plan' | 'limits'>;
+export type Defaults = Pick<
+  ConnectOptions,
+  'mode' | 'cut' | 'codec' | 'upload' | 'plan' | 'limits' | 'exits'
+>;
 
 export interface Choice {
   plans: readonly [Plan, ...Plan[]];
@@ -14,6 +17,8 @@ export interface Choice {
   cut: number | undefined;
   preset: string;
   codec: CodecParams;
+  /** How a picture travels, where the planner says; else as the session does it. */
+  upload?: { format: 'jpeg' | 'webp'; quality: number };
   /** Undefined where none are named: the model's own chain answers. */
   tasks: readonly string[] | undefined;
   keep: boolean;

@@ -5,11 +5,14 @@ import type { HeadRuntime } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { makeTransport } from '../transport/makeTransport.ts';
 import type { Transport } from '../transport/transport.ts';
+import { type Caution, createCaution, isShortOfMemory } from './caution.ts';
 import { choose } from './choose.ts';
+import { raiseFlag } from './crashFlag.ts';
 import { fetchManifest, resolveEndpoint } from './endpoint.ts';
 import { checkExits, mayExit } from './exits.ts';
+import { type Edition, followModel } from './follow.ts';
 import { createLoader, type Loader } from './loader.ts';
-import { remember } from './memory.ts';
+import { type KeptThings, remember } from './memory.ts';
 import { type Absence, lookup, maySurvive, searchTail } from './offline.ts';
 import { defaultCut, mayFallBack, plansOf } from './plan.ts';
 import type { Platform } from './platform.ts';
@@ -25,6 +28,7 @@ export async function connectOn(
 ): Promise<Session> {
   const { token, onProgress, signal } = options;
   checkOptions(options);
+  let caution: Caution | undefined;
   const scope = openScope([signal]);
   let runtime: HeadRuntime | undefined;
   let transport: Transport | undefined;
@@ -50,30 +54,129 @@ export async function connectOn(
       model.orKnown(fetchManifest(endpoint, access), (known) => known.manifest),
     );
     const { away } = model;
+    const ask = (signal: AbortSignal) => fetchManifest(endpoint, { token, signal });
     if (kept && !away) remember(kept, String(address), { endpoint, manifest });
-    const need = segmentsNeeded(manifest, options);
-    runtime = options.runtime ?? (await startOn(platform, options, scope));
-    const loader = createLoader({
-      ...{ runtime, manifest, artifacts: endpoint.artifacts, token, onProgress },
-      exits: mayExit(manifest, options),
-    });
+    const full = segmentsNeeded(manifest, options);
+    caution = await cautionOf(platform, String(address), options, full);
+    const need = caution?.latest(manifest, full, options) ?? full;
+    const careful = caution?.options(options) ?? options;
+    runtime = options.runtime ?? (await startOn(platform, careful, scope));
+    const times = platform.kept?.();
+    const parts = { transport, artifacts: endpoint.artifacts, options: careful, times, caution };
+    const loader = loaderOf(manifest, runtime, parts, onProgress);
     let absence: Absence | undefined;
     if (away) {
       await scope.race(whole(loader, manifest, away));
-      const ask = (signal: AbortSignal) => fetchManifest(endpoint, { token, signal });
       absence = searchTail({ ask, manifest, away });
     } else {
       await scope.race(preload(loader, need, manifest, options));
       if (warm) await scope.race(warm);
     }
-    const parts = { manifest, runtime, transport, loader, defaults: options };
-    const times = platform.kept?.();
-    const session = createSession({ ...parts, ...(absence && { absence }), ...(times && { kept: times }) });
-    if (options.standby) loader.upTo(manifest.segments.length - 1).catch(() => undefined);
-    return session;
+    const first = editionOf(manifest, runtime, loader, parts, absence);
+    // A host's own runtime is one: nothing else can be made ready beside it.
+    if (options.runtime) return first.session;
+    return followModel({
+      ...{ first, ask },
+      ...(options.onModelChange && { onModelChange: options.onModelChange }),
+      async open(manifest, before, signal) {
+        const next = await openNext(platform, manifest, before, parts, signal);
+        if (kept) remember(kept, String(address), { endpoint, manifest });
+        return next;
+      },
+    });
   } catch (thrown) {
     transport?.close().catch(() => undefined);
     if (!options.runtime) runtime?.close().catch(() => undefined); // not awaited: a dead worker may never answer
+    caution?.end();
+    throw thrown;
+  } finally {
+    scope.end();
+  }
+}
+
+/** What every version of a model shares. */
+interface Shared {
+  transport: Transport;
+  artifacts: string;
+  options: ConnectOptions;
+  times: KeptThings | undefined;
+  caution: Caution | undefined;
+}
+
+/** Nothing that loads nothing, and no host's own runtime, needs any. */
+async function cautionOf(platform: Platform, address: string, options: ConnectOptions, need: number) {
+  if (options.runtime || options.careful === 'off' || need < 0) return undefined;
+  return createCaution(await raiseFlag(address, platform.kept?.()), isShortOfMemory());
+}
+
+const loaderOf = (
+  manifest: Manifest,
+  runtime: HeadRuntime,
+  { artifacts, options }: Shared,
+  onProgress?: ConnectOptions['onProgress'],
+) =>
+  createLoader({
+    ...{ runtime, manifest, artifacts, token: options.token, onProgress },
+    exits: mayExit(manifest, options),
+  });
+
+function editionOf(
+  manifest: Manifest,
+  runtime: HeadRuntime,
+  loader: Loader,
+  { transport, options, times, caution }: Shared,
+  absence?: Absence,
+): Edition {
+  const session = createSession({
+    ...{ manifest, runtime, transport, loader, defaults: options },
+    ...(absence && { absence }),
+    ...(times && { kept: times }),
+    ...(caution && { caution }),
+  });
+  if (options.standby) standBy(loader, manifest).catch(() => undefined);
+  return {
+    session,
+    get last() {
+      return loader.last;
+    },
+    async release() {
+      absence?.end();
+      await runtime.close();
+    },
+  };
+}
+
+/** One segment at a time: a run waits for what is loaded just now, not for all that will be. */
+async function standBy(loader: Loader, { segments }: Manifest): Promise<void> {
+  for (let next = Math.max(0, loader.last + 1); next < segments.length; next++)
+    await loader.upTo(next, 'quietly');
+}
+
+/** Another version of the model, with as much of it on this device as there was of the one before. */
+async function openNext(
+  platform: Platform,
+  manifest: Manifest,
+  before: Edition,
+  parts: Shared,
+  signal: AbortSignal,
+): Promise<Edition> {
+  const { options } = parts;
+  const need = segmentsNeeded(manifest, options);
+  const end = manifest.segments.length - 1;
+  const all = before.last === before.session.manifest.segments.length - 1;
+  const scope = openScope([signal]);
+  let runtime: HeadRuntime | undefined;
+  try {
+    runtime = await startOn(platform, options, scope);
+    const loader = loaderOf(manifest, runtime, parts);
+    const load =
+      before.last < 0
+        ? preload(loader, need, manifest, options)
+        : loader.upTo(all ? end : Math.max(need, Math.min(before.last, end)));
+    await scope.race(load);
+    return editionOf(manifest, runtime, loader, parts);
+  } catch (thrown) {
+    runtime?.close().catch(() => undefined);
     throw thrown;
   } finally {
     scope.end();

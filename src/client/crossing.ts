@@ -80,11 +80,15 @@ export async function crossAgain(
   }
 }
 
-function sendOptions({ urgency, expires }: Sending, signal: AbortSignal): SendOptions {
+const A_DAY_MS = 86_400_000;
+
+function sendOptions({ urgency, expires = Infinity }: Sending, signal: AbortSignal): SendOptions {
+  const left = expires - performance.now();
   return {
     signal,
     ...(urgency !== undefined && { urgency }),
-    ...(expires !== undefined && { deadlineMs: Math.max(1, expires - performance.now()) }),
+    // Tails refuse deadlines of more than a day, as times of day by mistake; who waits longer has none.
+    ...(left < A_DAY_MS && { deadlineMs: Math.max(1, left) }),
   };
 }
 

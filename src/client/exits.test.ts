@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
 import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
+import { IsthmusError } from '../errors.ts';
 import { decodeImage } from '../head/node/nodeImage.ts';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import { preprocessImage } from '../image/preprocess.ts';
@@ -16,6 +17,7 @@ import { runChain } from '../model/node/chain.ts';
 import { nodeShapeProbe as probe } from '../model/probeNode.ts';
 import { node, model as onnx, value, weight } from '../model/testGraphs.fixture.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
+import { exitInstead, mayExit } from './exits.ts';
 import type { Result } from './resultTypes.ts';
 import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
 import type { ConnectOptions } from './types.ts';
@@ -146,7 +148,7 @@ test('unsure exits: the run goes on from where it was, and what they said is tol
   expect(result.report).toMatchObject({ ran: 'split', cut: 'p', bytes: { raw: 384 } });
   expect(result.report.exit).toBeUndefined();
   const plain = await session.run(photo, { exits: 'off' });
-  expect(plain.report.bytes).toEqual(result.report.bytes);
+  expect(plain.report.bytes).toMatchObject({ up: result.report.bytes.up, raw: 384 });
 });
 
 test('they are asked only where they may answer', async () => {
@@ -166,6 +168,10 @@ test('they are asked only where they may answer', async () => {
     code: 'OPTION_INVALID',
   });
   await expect(open({ exits: 'on' as 'auto' })).rejects.toMatchObject({ code: 'OPTION_INVALID' });
+  for (const mode of ['prefer-split', 'auto', 'prefer-local', 'only-split'] as const) {
+    const fetched = mayExit(session.manifest, { mode });
+    expect(fetched, mode).toBe(mode === 'prefer-split' || mode === 'auto');
+  }
   // Without any calibrated exit nobody asks for them, unless the caller does.
   await thresholds(undefined, undefined);
   await using bare = await open();
@@ -189,6 +195,7 @@ test('past the deadline, and when nobody can be reached, the last exit answers a
   expect(performance.now() - began).toBeLessThan(2000);
   expectAnswer(late, 'late');
   expect(late.report).toMatchObject({ ran: 'exit', exit: { name: 'late' }, bytes: { down: 0 } });
+  expect(late.report.ms.head! + late.report.ms.preprocess!).toBeLessThanOrEqual(late.report.ms.total);
   expect(late.report.bytes.up).toBeGreaterThan(384);
   expect(late.report.degraded).toMatch(/^DEADLINE_EXCEEDED: /);
   await expect(session.run(photo, { deadlineMs: 1000, exits: 'off' })).rejects.toMatchObject({
@@ -203,6 +210,7 @@ test('past the deadline, and when nobody can be reached, the last exit answers a
   const alone = await session.run(photo);
   expectAnswer(alone, 'late');
   expect(alone.report.degraded).toMatch(/^(OFFLINE|DOWNLOAD_FAILED|[A-Z_]+): /);
+  expect(alone.report.bytes.up).toBe(0); // nothing took them
 });
 
 test('an exit that cannot be fetched is done without', async () => {
@@ -223,4 +231,14 @@ test('an exit that cannot be fetched is done without', async () => {
   } finally {
     await runtime.close();
   }
+});
+
+test('an exit stands in for what failed, not for what was stopped', () => {
+  const closed = new IsthmusError('CLOSED', 'The tail is stopping.');
+  const going = new AbortController().signal;
+  // A tail says CLOSED as it stops; the session itself is open.
+  expect(exitInstead(closed, undefined, going)).toBe(closed);
+  expect(exitInstead(closed, going, AbortSignal.abort())).toBeUndefined();
+  expect(exitInstead(closed, AbortSignal.abort(), going)).toBeUndefined();
+  expect(exitInstead(new Error('a defect'), going)).toBeUndefined();
 });

@@ -23,8 +23,9 @@ export interface Early {
   held?: ExitAnswer;
   /** Told of each of these once. */
   tell?: (answer: ExitAnswer) => void;
-  /** Bytes that were sent to get a better answer. */
+  /** Bytes that were sent for answers that did not come, and milliseconds of the head whose exits were asked. */
   up: number;
+  ms?: StageTimes;
 }
 
 /** The part of a result that an exit knows. */
@@ -44,12 +45,13 @@ export function mayExit(
   manifest: Manifest,
   { exits, mode = 'prefer-split' }: Pick<ConnectOptions, 'exits' | 'mode'>,
 ) {
-  return manifest.exits !== undefined && exits !== 'off' && mode === 'prefer-split';
+  const asks = mode === 'prefer-split' || mode === 'auto';
+  return manifest.exits !== undefined && exits !== 'off' && asks;
 }
 
 /**
- * Exits are asked only where other answers than the tail's may be given anyway (`prefer-split`), and only the model's own task is
- * wanted.
+ * Exits are asked only where other answers than the tail's may be given anyway (`prefer-split`, and `auto` where it splits), and only
+ * the model's own task is wanted.
  *
  * @throws OPTION_INVALID
  */
@@ -67,15 +69,16 @@ export function earlyOf(
   return { exits: exitsUpTo(manifest, cut ?? defaultCut(manifest)), up: 0 };
 }
 
-/** The encoded feature, or the answer of an exit that was sure enough. @throws as `runtime.head` */
+/** The encoded feature, or the answer of an exit that was sure enough. @param wait, @throws as `runtime.head` */
 export async function headOrExit(
   runtime: HeadRuntime,
   early: Early,
   input: RuntimeInput,
   { cut, codec }: Pick<EarlyPlan, 'cut' | 'codec'>,
+  wait = true,
 ): Promise<HeadResult | { answer: ExitAnswer; timings: StageTimes }> {
   const { exits } = early;
-  if (exits.length === 0) return runtime.head(input, cut, codec);
+  if (exits.length === 0) return runtime.head(input, cut, codec, wait);
   const told = new Set<number>();
   const hold = (answer: ExitAnswer) => {
     if (told.has(answer.exit)) return; // the device was lost, and the head begun again
@@ -91,12 +94,15 @@ export async function headOrExit(
     }
   };
   try {
-    const { answers, head, timings } = await runtime.early!(input, { exits, cut, codec }, hold);
+    const { answers, head, timings } = await runtime.early!(input, { exits, cut, codec }, hold, wait);
+    early.ms = timings;
+    // From a worker they come by another way than the result and may be later than it; a listener hears of them before.
+    for (const answer of answers) if (!answer.enough) hold(answer);
     return head ? { ...head, timings } : { answer: answers.at(-1)!, timings };
   } catch (thrown) {
     // It may be the exit that this device cannot run.
     if (!(thrown instanceof IsthmusError) || thrown.code !== 'INFERENCE_FAILED') throw thrown;
-    return runtime.head(input, cut, codec);
+    return runtime.head(input, cut, codec, wait);
   }
 }
 
@@ -115,8 +121,13 @@ export function exitOutcome(
 /**
  * Why the last exit answers in the place of a run that failed: past its deadline, or when no plan worked. Undefined where it must
  * not: the caller or the end of the session stopped the run.
+ *
+ * @param stops the signals of both
  */
-export function exitInstead(thrown: unknown, signal: AbortSignal | undefined): IsthmusError | undefined {
-  if (signal?.aborted || !(thrown instanceof IsthmusError) || thrown.code === 'CLOSED') return undefined;
-  return thrown;
+export function exitInstead(
+  thrown: unknown,
+  ...stops: (AbortSignal | undefined)[]
+): IsthmusError | undefined {
+  const stopped = stops.some((signal) => signal?.aborted);
+  return !stopped && thrown instanceof IsthmusError ? thrown : undefined;
 }

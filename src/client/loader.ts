@@ -6,8 +6,11 @@ import type { Manifest } from '../model/manifest.ts';
 import type { TokenSource } from '../transport/transport.ts';
 
 export interface Loader {
-  /** Segments 0…last; -1 only tells the runtime which model it is about, which the remote plan needs. */
-  upTo(last: number): Promise<void>;
+  /**
+   * Segments 0…last; -1 only tells the runtime which model it is about, which the remote plan needs.
+   * @param quietly nobody waits for it, so nobody is told of its progress
+   */
+  upTo(last: number, quietly?: 'quietly'): Promise<void>;
   /** The same without any download. @throws DOWNLOAD_FAILED where this device does not keep a segment */
   keptUpTo(last: number): Promise<void>;
   /** The last segment that is here; -2 before anything was loaded. */
@@ -23,7 +26,7 @@ export interface LoaderParts {
   token?: TokenSource | undefined;
   /** Early exits are wanted as well. */
   exits?: boolean;
-  /** Told of every load, those of a run that needs more segments than before included. */
+  /** Told of every load but quiet ones, those of a run that needs more segments than before included. */
   onProgress?: ((p: Progress) => void) | undefined;
 }
 
@@ -49,13 +52,15 @@ export function createLoader({
 
   let failed: { last: number; error: IsthmusError; until: number } | undefined;
 
-  async function load(last: number, keptOnly = false): Promise<void> {
+  async function load(last: number, how?: 'keptOnly' | 'quietly'): Promise<void> {
+    const keptOnly = how === 'keptOnly';
     if (last <= there) return;
     if (failed && last >= failed.last && performance.now() < failed.until) throw failed.error;
     const value = typeof token === 'function' ? await token() : token;
     const options = { manifest, artifacts, ...(value && { token: value }), ...(exits && { exits }) };
     try {
-      await runtime.load(keptOnly ? { ...options, keptOnly } : options, last, onProgress);
+      const tell = how === 'quietly' ? undefined : onProgress;
+      await runtime.load(keptOnly ? { ...options, keptOnly } : options, last, tell);
     } catch (thrown) {
       const lasting = thrown instanceof IsthmusError && LASTING.has(thrown.code);
       if (lasting) failed = { last, error: thrown, until: performance.now() + PAUSE_MS };
@@ -67,16 +72,16 @@ export function createLoader({
     there = Math.max(there, last);
   }
 
-  async function upTo(last: number, keptOnly?: boolean): Promise<void> {
+  async function upTo(last: number, how?: 'keptOnly' | 'quietly'): Promise<void> {
     if (last <= there) return;
-    const next = queue.then(() => load(last, keptOnly));
+    const next = queue.then(() => load(last, how));
     queue = next.catch(() => undefined);
     await next;
   }
 
   return {
-    upTo: (last) => upTo(last),
-    keptUpTo: (last) => upTo(last, true),
+    upTo,
+    keptUpTo: (last) => upTo(last, 'keptOnly'),
     get last() {
       return there;
     },

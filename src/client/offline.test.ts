@@ -84,6 +84,20 @@ for (const mode of ['prefer-split', 'prefer-remote', 'prefer-local'] as const) {
   });
 }
 
+test('auto starts without a tail as well, and plans again once it is back', async () => {
+  unplug();
+  await using session = await open({ mode: 'auto', standby: true });
+  const first = await session.run(photo);
+  expect(first.report).toMatchObject({ ran: 'local', degraded: expect.stringMatching(/^OFFLINE: /) });
+  expect(session.plan).toBeUndefined();
+  proxy.set(HEALTHY);
+  const back = async () => (await session.run(photo)).report.degraded;
+  await expect.poll(back, { timeout: 12_000, interval: 200 }).toBeUndefined();
+  expect(session.plan!.alternatives.map(({ plan }) => plan)).toEqual(
+    expect.arrayContaining(['local', 'remote']),
+  );
+});
+
 test('only-* needs its tail, and so does whoever asks for that', async () => {
   unplug();
   for (const mode of ['only-split', 'only-remote'] as const)
@@ -132,22 +146,28 @@ test('a tail that says nothing is not waited for', async () => {
   expect(performance.now() - began).toBeLessThan(8000);
 });
 
-test('a tail that comes back with another version is named by both, and answers go on here', async () => {
+test('a tail that comes back with another version is named by both, and the session goes over to it', async () => {
   unplug();
   await using session = await open();
   const ours = modelTag(session.manifest);
   const theirs = modelTag({ id: await serveAnother() });
   try {
     proxy.set(HEALTHY);
-    const degraded = async () => (await session.run(photo)).report.degraded;
-    await expect.poll(degraded, { timeout: 12_000, interval: 200 }).toMatch(/^MODEL_MISMATCH: /);
-    const { report } = await session.run(photo);
-    expect(report).toMatchObject({ ran: 'local', model: { id: session.manifest.id } });
-    for (const id of [ours, theirs]) expect(report.degraded).toContain(id);
+    const seen: Result['report'][] = [];
+    const there = async () => {
+      seen.push((await session.run(photo)).report);
+      return seen.at(-1)!;
+    };
+    await expect.poll(there, { timeout: 15_000, interval: 20 }).toMatchObject({ ran: 'split' });
+    const named = seen.find(({ degraded }) => degraded?.startsWith('MODEL_MISMATCH: '))!;
+    for (const id of [ours, theirs]) expect(named.degraded).toContain(id);
+    for (const { ran, model } of seen) expect(modelTag(model)).toBe(ran === 'local' ? ours : theirs);
+    expect(modelTag(session.manifest)).toBe(theirs);
+    unplug(); // and that is what is kept from now on
     await using anew = await open();
-    expect((await anew.run(photo)).report).toMatchObject({ ran: 'split' });
     expect(modelTag(anew.manifest)).toBe(theirs);
   } finally {
+    proxy.set(HEALTHY);
     await writeFile(model.path('manifest.json'), manifestText);
     await tail.reload();
     await visit();
@@ -199,4 +219,36 @@ test('the search asks after 1 s, ever more rarely up to a minute, and ends with 
   closed.end();
   await vi.advanceTimersByTimeAsync(600_000);
   expect(asked).toHaveLength(11);
+});
+
+test('the search asks at once when the network is back or the page is shown, and soon again', async () => {
+  const page = new EventTarget();
+  const tab = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+  vi.stubGlobal('addEventListener', page.addEventListener.bind(page));
+  vi.stubGlobal('removeEventListener', page.removeEventListener.bind(page));
+  vi.stubGlobal('document', tab);
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    let asked = 0;
+    const away = new IsthmusError('OFFLINE', 'Away.');
+    const ask = async (): Promise<Manifest> => {
+      asked++;
+      throw away;
+    };
+    const absence = searchTail({ ask, manifest: model.manifest, away, random: () => 0.5 });
+    await vi.advanceTimersByTimeAsync(40_000);
+    expect(asked).toBe(5); // the next in 23 s
+    page.dispatchEvent(new Event('online'));
+    expect(asked).toBe(6);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(asked).toBe(7);
+    tab.dispatchEvent(new Event('visibilitychange'));
+    expect(asked).toBe(8);
+    absence.end();
+    page.dispatchEvent(new Event('online'));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toBe(8);
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });

@@ -2,6 +2,7 @@
 // background until it is back. The session asks it who is away; loading and running are not its business.
 import { IsthmusError } from '../errors.ts';
 import { type Manifest, modelTag } from '../model/manifest.ts';
+import { whenAwake } from '../transport/awake.ts';
 import { type KeptThings, type KnownModel, recall } from './memory.ts';
 import type { Mode } from './types.ts';
 
@@ -63,7 +64,7 @@ export function lookup(kept: KeptThings | undefined, address: string): Lookup {
 }
 
 /** Whether a session of this mode may live without its tail. */
-export const maySurvive = (mode: Mode = 'prefer-split') => mode.startsWith('prefer-');
+export const maySurvive = (mode: Mode = 'prefer-split') => mode === 'auto' || mode.startsWith('prefer-');
 
 export interface Search {
   /** What the tail serves now. @throws as `fetchManifest` */
@@ -77,8 +78,8 @@ export interface Search {
 
 /**
  * Asks after 1 s, then ever more rarely up to once a minute (each pause a quarter shorter or longer, so that clients do not
- * return together), and at once when the browser says that it is online again. A tail that serves another version by now
- * is not used: the session's manifest is a promise to its user, who connects again when it suits.
+ * return together), and at once when the browser is online again or the page is shown. A tail that serves another version by now is named by it;
+ * going over to that version is follow.ts.
  */
 export function searchTail({ ask, manifest, away, random = Math.random }: Search): Absence {
   let reason: IsthmusError | undefined = away;
@@ -114,7 +115,11 @@ export function searchTail({ ask, manifest, away, random = Math.random }: Search
     ended.abort();
   }
 
-  globalThis.addEventListener?.('online', look, { signal: ended.signal });
+  const stop = whenAwake(() => {
+    pause = SHORTEST_PAUSE_MS; // the network may need a moment more
+    void look();
+  });
+  ended.signal.addEventListener('abort', stop, { once: true });
   wait();
   return {
     get reason() {
@@ -127,6 +132,6 @@ export function searchTail({ ask, manifest, away, random = Math.random }: Search
 function mismatch(ours: Manifest, theirs: Manifest): IsthmusError {
   return new IsthmusError(
     'MODEL_MISMATCH',
-    `The tail serves '${theirs.name}' as ${modelTag(theirs)} now, this session has ${modelTag(ours)}. Connect again to go over to it.`,
+    `The tail serves '${theirs.name}' as ${modelTag(theirs)} now, this session has ${modelTag(ours)}.`,
   );
 }

@@ -36,7 +36,7 @@ export interface Failure {
 }
 
 /** Mistakes of the caller: every plan would answer the same. */
-const MISTAKES: ReadonlySet<ErrorCode> = new Set([
+export const MISTAKES: ReadonlySet<ErrorCode> = new Set([
   'INPUT_INVALID',
   'IMAGE_INVALID',
   'IMAGE_TOO_LARGE',

@@ -6,12 +6,14 @@ export interface PlanAlternative {
   plan: 'split' | 'local' | 'remote';
   cut?: string;
   preset?: string;
+  /** Of the picture that travels, 0…1. */
+  quality?: number;
   predictedMs: number;
   /** Mean wall clock of its answers, where there were any. */
   observedMs?: number;
   /** Frame up. */
   bytes: number;
-  /** Share of answers that equal the whole model's, as calibrated. */
+  /** Share of answers that equal the whole model's, as calibrated; undefined where nobody did. */
   accuracy?: number;
 }
 

@@ -1,16 +1,16 @@
 // Planning: lets the planner decide what the options of a run leave open, and tells it what came of it. It knows sessions'
 // choices and outcomes; expectations and decisions are src/planner's.
-import { type PresetName, resolveCodec } from '../codec/params.ts';
 import { IsthmusError } from '../errors.ts';
 import { MAIN_TASK, type Manifest, sha256Hex } from '../model/manifest.ts';
 import { type Candidate, candidatesOf } from '../planner/candidates.ts';
 import { createPlanner } from '../planner/planner.ts';
 import type { Decision } from '../planner/plannerTypes.ts';
-import type { StageBases } from '../planner/stageTimes.ts';
 import { workOf } from '../planner/work.ts';
 import type { Choice, Defaults } from './choose.ts';
 import type { Loader } from './loader.ts';
 import type { KeptThings } from './memory.ts';
+import { MISTAKES } from './plan.ts';
+import { chosen, withExits } from './planChoice.ts';
 import type { PlanReport } from './planTypes.ts';
 import type { Report } from './resultTypes.ts';
 import type { RunOptions } from './types.ts';
@@ -20,13 +20,15 @@ export interface PlanningParts {
   defaults: Defaults;
   loader: Loader;
   upload: { format: 'jpeg' | 'webp'; quality: number };
+  /** Indices of the exits that such a run would ask. */
+  exitsOf?: (choice: Choice, exits: RunOptions['exits']) => readonly number[];
   /** Adapter in words: what was measured on another one counts for nothing. */
   adapter: () => string;
   kept?: KeptThings | undefined;
 }
 
 /** What the session knows of an answer. */
-interface Answered extends Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
+interface Answered extends Pick<Report, 'ran' | 'cut' | 'preset' | 'exit' | 'bytes'> {
   ms: Omit<Report['ms'], 'total'>;
   /** Milliseconds after which the device answered in the place of a slow tail. */
   waitedMs?: number;
@@ -34,7 +36,8 @@ interface Answered extends Pick<Report, 'ran' | 'cut' | 'preset' | 'bytes'> {
 
 interface Planned {
   choice: Choice;
-  answered(outcome: Answered, totalMs: number): void;
+  /** @param degraded as in the report: why another way than the decided one answered */
+  answered(outcome: Answered, totalMs: number, degraded?: string): void;
   failed(thrown: unknown, waitedMs: number): void;
 }
 
@@ -44,6 +47,20 @@ export interface Planning {
   readonly report: PlanReport | undefined;
 }
 
+/** What was decided, and what came in between. */
+interface Context {
+  decision: Decision;
+  left: readonly Candidate[];
+  /** Whether segments were fetched meanwhile. */
+  loaded: boolean;
+  /** Code of what failed, where something did. */
+  failure: string | undefined;
+}
+
+/** The tail cannot be reached or has no room: nothing is wrong with what was sent, or with this device. */
+const AWAY: ReadonlySet<string> = new Set(['OFFLINE', 'OVERLOADED', 'DEADLINE_EXCEEDED', 'RATE_LIMITED']);
+const codeOf = (degraded: string | undefined) => degraded?.split(':', 1)[0];
+
 /** Answers between two notes of what this device needs. */
 const NOTE_EVERY = 16;
 
@@ -51,10 +68,12 @@ export function createPlanning({
   manifest,
   defaults,
   loader,
-  upload,
+  upload: session,
+  exitsOf = () => [],
   adapter,
   kept,
 }: PlanningParts): Planning {
+  const upload = { format: session.format, quality: defaults.upload?.quality };
   const planner = createPlanner({
     candidates: candidatesOf(manifest, { upload, ...defaults.limits }),
     work: workOf(manifest),
@@ -65,6 +84,7 @@ export function createPlanning({
   let open: readonly Candidate[] = [];
   let answers = 0;
   let key: Promise<string> | undefined;
+  let device: string | undefined;
 
   function decide(choice: Choice, options: RunOptions): Planned | undefined {
     const mode = options.mode ?? defaults.mode;
@@ -85,13 +105,16 @@ export function createPlanning({
     prepare(decision.wanted);
     const before = loader.last;
     return {
-      choice: chosen(choice, decision),
-      answered: (outcome, totalMs) => hear(decision, outcome, totalMs, loader.last !== before),
+      choice: chosen(choice, decision, session),
+      answered: (outcome, totalMs, degraded) =>
+        hear({ decision, left, loaded: loader.last !== before, failure: codeOf(degraded) }, outcome, totalMs),
       failed(thrown, waitedMs) {
         // Whoever aborts says nothing about the tail.
         if (!(thrown instanceof IsthmusError) || thrown.code === 'CLOSED') return;
-        if (thrown.code === 'DEADLINE_EXCEEDED') planner.failed(decision, waitedMs);
-        else if (thrown.code === 'OFFLINE' || thrown.code === 'OVERLOADED') planner.failed(decision);
+        if (thrown.code === 'DEADLINE_EXCEEDED')
+          planner.failed(decision, Math.max(0, waitedMs - decision.deviceMs));
+        else if (AWAY.has(thrown.code)) planner.failed(decision);
+        else if (!MISTAKES.has(thrown.code)) planner.broken(decision.candidate);
       },
     };
   }
@@ -110,9 +133,15 @@ export function createPlanning({
       ...options.limits,
     });
     const atTail = choice.keep || choice.tasks?.some((name) => name !== MAIN_TASK);
-    return all.filter(({ plan }) =>
-      any ? choice.plans.includes(plan) && !(atTail && plan === 'local') : plan === choice.plans[0],
-    );
+    return all
+      .filter(({ plan }) =>
+        any ? choice.plans.includes(plan) && !(atTail && plan === 'local') : plan === choice.plans[0],
+      )
+      .map((candidate) => {
+        if (candidate.plan !== 'split' || !manifest.exits) return candidate;
+        const own = chosen(choice, { candidate }, session);
+        return withExits(candidate, manifest, exitsOf(own, options.exits ?? defaults.exits));
+      });
   }
 
   /** Fetches what would be faster, behind the session's back. */
@@ -122,32 +151,44 @@ export function createPlanning({
     loader.upTo(upTo).catch(() => undefined);
   }
 
-  function hear(decision: Decision, outcome: Answered, total: number, loaded: boolean): void {
-    const { ran, cut, preset } = outcome;
-    last = { ran, ...(cut && { cut }), ...(preset && { preset }), why: decision.why };
-    if (ran === 'exit') return;
+  function hear({ decision, left, loaded, failure }: Context, outcome: Answered, total: number): void {
+    const { ran, cut, preset, exit } = outcome;
     const { candidate } = decision;
+    const unknown = candidate.accuracy === undefined;
+    const why = unknown ? decision.why.replace(/\.$/, '; its accuracy is not calibrated.') : decision.why;
+    last = { ran, ...(cut && { cut }), ...(preset && { preset }), why };
     const late = ran === 'local' && candidate.plan !== 'local';
-    if (late) planner.failed(decision, outcome.waitedMs);
-    const id = ran === 'split' ? `${cut}/${preset}` : ran;
-    const seen = id === candidate.id ? candidate : open.find((c) => c.id === id);
-    if (!seen) return;
+    if (failure !== undefined && outcome.waitedMs === undefined && !AWAY.has(failure))
+      planner.broken(candidate);
+    // Without a failure the choice was changed on purpose (caution.ts).
+    else if (late && failure !== undefined) planner.failed(decision, outcome.waitedMs);
+    const same = (c: Candidate) =>
+      c.plan === (ran === 'exit' ? 'split' : ran) &&
+      (ran !== 'split' || (c.cutName === cut && c.preset === preset));
+    const seen = same(candidate) ? candidate : ran === 'exit' ? undefined : left.find(same);
+    // What crossed after another way had failed carries the bytes and the wait of both.
+    if (!seen || (failure !== undefined && seen.plan !== 'local')) return;
     const { bytes, ms } = outcome;
     // What was loaded or waited for in between is no time of this way.
     const other = late || loaded ? { other: 0 } : {};
     const own = late ? (ms.preprocess ?? 0) + (ms.head ?? 0) : total;
-    planner.observe(seen, { ...ms, ...other, total: own, bytesUp: bytes.up, bytesDown: bytes.down });
+    const what = { ...ms, ...other, ...(exit && { exit: exit.name }) };
+    planner.observe(seen, { ...what, total: own, bytesUp: bytes.up, bytesDown: bytes.down });
     if (++answers % NOTE_EVERY === 0) note();
   }
 
   /** What earlier sessions measured on this adapter; until it is there, the planner starts without. */
   function recall(): void {
-    if (!kept || key) return;
     const about = `${adapter()} ${manifest.id}`;
-    key = sha256Hex(new TextEncoder().encode(about)).then((hash) => `times-${hash}`);
-    key
-      .then((name) => kept.get<StageBases>(name))
-      .then((bases) => bases && planner.restore(bases))
+    if (about === device) return;
+    if (device !== undefined) planner.newDevice();
+    device = about;
+    if (!kept) return;
+    const own = sha256Hex(new TextEncoder().encode(about)).then((hash) => `times-${hash}`);
+    key = own;
+    own
+      .then((name) => kept.get<unknown>(name))
+      .then((bases) => own === key && planner.restore(bases))
       .catch(() => undefined);
   }
 
@@ -163,27 +204,11 @@ export function createPlanning({
         plan: c.plan,
         ...(c.cutName !== undefined && { cut: c.cutName }),
         ...(c.preset !== undefined && { preset: c.preset }),
+        ...(c.quality !== undefined && { quality: c.quality }),
         ...expected,
         ...(c.accuracy !== undefined && { accuracy: c.accuracy }),
       }));
       return { ...last, alternatives };
     },
-  };
-}
-
-/** The decided plan first, then what else the mode allows: here before there, as what failed was most likely the link. */
-function chosen(choice: Choice, { candidate, patienceMs }: Decision): Choice {
-  const { plan, cut, preset } = candidate;
-  const others = choice.plans.filter((other) => other !== plan);
-  const local = others.filter((other) => other === 'local');
-  return {
-    ...choice,
-    plans: [plan, ...local, ...others.filter((other) => other !== 'local')],
-    ...(plan === 'split' && {
-      cut,
-      ...(preset !== choice.preset &&
-        preset !== undefined && { preset, codec: resolveCodec(preset as PresetName) }),
-    }),
-    ...(patienceMs !== undefined && { patienceMs }),
   };
 }

@@ -56,7 +56,7 @@ export interface Report {
   /** What carried the answer, where one crossed. */
   transport?: TransportKind;
   bytes: {
-    /** Frames sent and received, every attempt counted; HTTP and TLS come on top. */
+    /** Frames sent and received, every attempt of every plan counted that a connection took; HTTP and TLS come on top. */
     up: number;
     down: number;
     /** The feature as float32. */

@@ -10,6 +10,7 @@ import { type Early, exitOutcome, headOrExit } from './exits.ts';
 import { hedge, Patience } from './hedge.ts';
 import type { Loader } from './loader.ts';
 import { defaultCut, type Failure, mayFallBack, type Plan } from './plan.ts';
+import { introduce, isAway, onDevice } from './recovery.ts';
 import type { Report, Result, Timings } from './resultTypes.ts';
 
 /** After these the device may lack segments, or the token to fetch them with; loading what is there costs nothing. */
@@ -47,6 +48,8 @@ interface Attempt {
   reason: IsthmusError | undefined;
   /** Which side works on it just now. */
   side: Failure['side'];
+  /** Whether it waits for a device that is being made anew; first others are asked. */
+  wait: boolean;
 }
 
 export interface PlanParts {
@@ -60,7 +63,7 @@ export interface PlanParts {
 }
 
 export type PlanRunner = (
-  request: Omit<Attempt, 'reason' | 'side'>,
+  request: Omit<Attempt, 'reason' | 'side' | 'wait'>,
 ) => Promise<{ outcome: Outcome; degraded: string | undefined }>;
 
 /** @returns runs one request. @throws the first plan's failure, when no plan answers; the signal's reason */
@@ -74,27 +77,47 @@ export function createPlanRunner({
 }: PlanParts): PlanRunner {
   const patience = new Patience();
 
-  /** Tries the plans in order. The first failure is the one to report: later ones only say that nothing helped. */
+  /** Where no other way helped, there is still the device that is being made anew. */
   const firstThatWorks: PlanRunner = async (request) => {
-    const { choice, signal } = request;
+    const waits = request.choice.plans.length > 1 && runtime.recovery ? [false, true] : [true];
+    const failures: Failure[] = [];
+    for (const wait of waits) {
+      const answer = await tryPlans(request, wait, failures);
+      if (answer) return answer;
+      if (!failures.some(({ side, error }) => side === 'device' && isAway(error))) break;
+    }
+    throw failures[0]!.error;
+  };
+
+  /** Tries the plans in order. The first failure is the one to report: later ones only say that nothing helped. */
+  async function tryPlans(
+    request: Parameters<PlanRunner>[0],
+    wait: boolean,
+    all: Failure[],
+  ): Promise<Awaited<ReturnType<PlanRunner>> | undefined> {
+    const { choice, early, signal } = request;
     const failures: Failure[] = [];
     for (const plan of choice.plans) {
       if (!failures.every((failure) => mayFallBack(failure, plan))) continue;
-      const reason = failures[0]?.error;
-      const attempt: Attempt = { ...request, reason, side: 'device' };
+      const reason = all[0]?.error;
+      const attempt: Attempt = { ...request, reason, side: 'device', wait };
+      const wasted = early.up;
       try {
         const outcome = await plans[plan](attempt);
-        const first = failures[0]?.error;
-        return { outcome, degraded: first ? said(first) : outcome.instead };
+        const bytes = { ...outcome.bytes, up: outcome.bytes.up + wasted };
+        return { outcome: { ...outcome, bytes }, degraded: reason ? said(reason) : outcome.instead };
       } catch (thrown) {
         signal.throwIfAborted();
         const error = IsthmusError.from(thrown, 'INTERNAL', `The ${plan} plan failed; please report it.`);
         if (LOST_SEGMENTS.has(error.code)) loader.forget();
-        failures.push({ plan, side: attempt.side, error });
+        if (error.code === 'OFFLINE') early.up = wasted; // no way took it
+        const failure = { plan, side: attempt.side, error };
+        failures.push(failure);
+        all.push(failure);
       }
     }
-    throw failures[0]!.error;
-  };
+    return undefined;
+  }
 
   /** From here on a failure is the tail's or the link's. The whole model may answer in its place ({@link hedge}). */
   async function crossed(
@@ -105,6 +128,7 @@ export function createPlanRunner({
     const { wish, sending, signal } = attempt;
     signal.throwIfAborted();
     attempt.side = 'tail';
+    attempt.early.up += frame.byteLength;
     const sent = performance.now();
     const ask = async (signal: AbortSignal, onTrouble?: (error: unknown) => void) => {
       const reply = await cross({ transport, manifest }, frame, wish, sending, signal, onTrouble);
@@ -117,7 +141,7 @@ export function createPlanRunner({
       local: async (signal) => {
         await loader.keptUpTo(manifest.segments.length - 1);
         signal.throwIfAborted();
-        return plans.local(attempt);
+        return plans.local({ ...attempt, wait: true });
       },
       patienceMs: Math.min(
         patience.ms(sending.expires && sending.expires - sent),
@@ -128,7 +152,7 @@ export function createPlanRunner({
     if (first.by === 'tail') return answered(first.answer);
     const { answer, trouble, afterMs } = first;
     const stall = `STALL: No answer came from the tail within ${Math.round(afterMs)} ms, so this device ran the whole model.`;
-    const bytes = { up: frame.byteLength, down: 0 };
+    const bytes = { up: trouble?.code === 'OFFLINE' ? 0 : frame.byteLength, down: 0 };
     return {
       ...answer,
       bytes,
@@ -146,17 +170,19 @@ export function createPlanRunner({
     async split(attempt) {
       const { input, choice, signal } = attempt;
       const cut = choice.cut ?? defaultCut(manifest);
-      await loader.upTo(cut);
-      signal.throwIfAborted();
       const { codec } = choice;
-      const { early } = attempt;
-      const head = await headOrExit(runtime, early, input, { cut, codec }).catch((thrown: unknown) => {
-        // The segments are here, so it was the profile that could not be fetched.
-        if (thrown instanceof IsthmusError && UNFETCHED.has(thrown.code)) attempt.side = 'profile';
-        throw thrown;
+      const { early, wait } = attempt;
+      const head = await onDevice(runtime, wait, async (check) => {
+        await loader.upTo(cut);
+        signal.throwIfAborted();
+        check();
+        return headOrExit(runtime, early, input, { cut, codec }, wait).catch((thrown: unknown) => {
+          // The segments are here, so it was the profile that could not be fetched.
+          if (thrown instanceof IsthmusError && UNFETCHED.has(thrown.code)) attempt.side = 'profile';
+          throw thrown;
+        });
       });
       if ('answer' in head) return exitOutcome(manifest, head.answer, head.timings);
-      early.up = head.frame.byteLength;
       return crossed(attempt, head.frame, (reply) => {
         const { bytes, ...outcome } = outcomeOf(reply);
         return {
@@ -170,20 +196,25 @@ export function createPlanRunner({
       });
     },
 
-    async local({ input, signal, wish, reason }) {
-      await loader.upTo(manifest.segments.length - 1);
-      signal.throwIfAborted();
-      const began = performance.now();
-      const { outputs, timings } = await runtime.local(input);
-      patience.computed(performance.now() - began);
+    async local({ input, signal, wish, reason, wait }) {
+      const { outputs, timings } = await onDevice(runtime, wait, async (check) => {
+        await loader.upTo(manifest.segments.length - 1);
+        signal.throwIfAborted();
+        check();
+        const began = performance.now();
+        const answer = await runtime.local(input, wait);
+        patience.computed(performance.now() - began);
+        return answer;
+      });
       const answers = atHome(manifest, wish.tasks, outputs, reason);
       return { ran: 'local', outputs, ...answers, bytes: { up: 0, down: 0 }, ms: timings };
     },
 
     async remote(attempt) {
-      await loader.upTo(-1);
+      await introduce(runtime, loader);
       attempt.signal.throwIfAborted();
-      const { frame, timings } = await runtime.remote(attempt.input, upload.format, upload.quality);
+      const { format, quality } = attempt.choice.upload ?? upload;
+      const { frame, timings } = await runtime.remote(attempt.input, format, quality);
       return crossed(attempt, frame, (reply) => ({
         ran: 'remote',
         ...outcomeOf(reply),

@@ -5,6 +5,7 @@ import type { HeadRuntime } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
 import { topLabels } from '../model/topLabels.ts';
 import type { Transport } from '../transport/transport.ts';
+import type { Caution } from './caution.ts';
 import { checkTasks, choose, type Defaults, homeFirst, sendingOf } from './choose.ts';
 import { type Crossed, crossAgain, wishOf } from './crossing.ts';
 import { earlyOf, exitInstead, exitOutcome } from './exits.ts';
@@ -32,10 +33,13 @@ export interface SessionParts {
   absence?: Absence;
   /** Where the planner keeps what it measured of this device. */
   kept?: KeptThings;
+  /** Where it starts small. */
+  caution?: Caution;
 }
 
 /** `await using` of browsers without explicit resource management, as bundlers write it, looks for the registered symbol. */
-const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
+export const asyncDispose: typeof Symbol.asyncDispose =
+  Symbol.asyncDispose ?? Symbol.for('Symbol.asyncDispose');
 
 /** @internal connect() is the way to get a session. */
 export function createSession({
@@ -46,11 +50,13 @@ export function createSession({
   defaults,
   absence,
   kept,
+  caution,
 }: SessionParts): Session {
   const closing = new AbortController();
   const upload = { format: 'jpeg', quality: 0.85, ...defaults.upload } as const;
   const planning = createPlanning({
     ...{ manifest, defaults, loader, upload, kept },
+    exitsOf: (choice, exits) => earlyOf(manifest, runtime, choice, exits).exits,
     adapter: () => `${runtime.device.kind} ${runtime.device.adapter}`,
   });
   const firstThatWorks = createPlanRunner({
@@ -64,7 +70,8 @@ export function createSession({
     const wanted = choose(manifest, defaults, options);
     const away = absence?.reason;
     const planned = away ? undefined : planning.decide(wanted, options);
-    const choice = away ? homeFirst(wanted) : (planned?.choice ?? wanted);
+    const whole = away ? homeFirst(wanted) : (planned?.choice ?? wanted);
+    const choice = away ? whole : (caution?.apply(manifest, whole, defaults, options) ?? whole);
     const sending = sendingOf(options, started);
     const early = earlyOf(manifest, runtime, choice, options.exits ?? defaults.exits);
     const answered = within(options, async (signal) => {
@@ -83,8 +90,10 @@ export function createSession({
           input: prepared.input,
           signal,
         });
-        planned?.answered(outcome, performance.now() - started);
-        const instead = away && choice !== wanted ? said(away) : undefined;
+        planned?.answered(outcome, performance.now() - started, degraded);
+        caution?.answered(outcome.ran);
+        const careful = choice !== whole ? caution?.why : undefined;
+        const instead = away && choice !== wanted ? said(away) : careful;
         return resultOf(outcome, started, degraded ?? instead);
       } catch (thrown) {
         planned?.failed(thrown, performance.now() - started);
@@ -94,9 +103,9 @@ export function createSession({
       }
     });
     return answered.catch((thrown: unknown) => {
-      const reason = early.held && exitInstead(thrown, options.signal);
+      const reason = early.held && exitInstead(thrown, options.signal, closing.signal);
       if (!reason) throw thrown;
-      return resultOf(exitOutcome(manifest, early.held!, {}, early.up), started, said(reason));
+      return resultOf(exitOutcome(manifest, early.held!, early.ms, early.up), started, said(reason));
     });
   }
 
@@ -168,6 +177,7 @@ export function createSession({
     closed ??= (async () => {
       closing.abort(new IsthmusError('CLOSED', 'The session is closed. Connect again.'));
       absence?.end();
+      caution?.end();
       await Promise.all([transport.close(), runtime.close()]);
     })();
     return closed;

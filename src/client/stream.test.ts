@@ -9,7 +9,6 @@ import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
 import { createTailServer, type TailServer } from '../tail/index.ts';
-import { similarity, thumbnailer } from './similarity.ts';
 import type { StreamResult, StreamSource } from './streamTypes.ts';
 import { type TinyModel, tinyModel } from './tinyModel.fixture.ts';
 import type { Input, Session } from './types.ts';
@@ -233,20 +232,4 @@ test('leaving a stream stops what is under way at the tail too', async () => {
   await pause(50);
   expect(source.pulled).toBe(after);
   expect(logits(await session.run(pixels(4)))).toHaveLength(5);
-});
-
-test('thumbnails tell brightness and place, not noise', () => {
-  const thumb = thumbnailer();
-  const grey = (value: number) =>
-    thumb({ width: 64, height: 48, data: new Uint8Array(4 * 64 * 48).fill(value) })!;
-  expect(similarity(grey(0), grey(255))).toBeCloseTo(0, 5);
-  expect(similarity(grey(100), grey(100))).toBe(1);
-  expect(similarity(grey(100), grey(110))).toBeCloseTo(1 - 10 / 255, 5);
-  const left = new Uint8Array(4 * 64 * 48).map((_, i) => ((i >> 2) % 64 < 32 ? 255 : 0));
-  const right = left.map((x) => 255 - x);
-  expect(
-    similarity(thumb({ width: 64, height: 48, data: left })!, thumb({ width: 64, height: 48, data: right })!),
-  ).toBe(0);
-  expect(thumb(new Uint8Array(10))).toBeUndefined();
-  expect(thumb({ x: { dtype: 'float32', shape: [1], data: new Float32Array(1) } })).toBeUndefined();
 });

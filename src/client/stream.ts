@@ -11,15 +11,16 @@ import type { Input, RunOptions } from './types.ts';
 /** One frame crosses, the next computes, a third is ready to go. */
 const IN_FLIGHT = 3;
 
-/** What the next frame would fail with as well. */
-const ENDING: ReadonlySet<ErrorCode> = new Set(['CLOSED', 'OPTION_INVALID', 'CUT_INVALID', 'CODEC_INVALID']);
+/** What the next frame would fail with as well. CLOSED is not: a tail that stops says so too, and another may be there. */
+const ENDING: ReadonlySet<ErrorCode> = new Set(['OPTION_INVALID', 'CUT_INVALID', 'CODEC_INVALID']);
 
 /** A frame that was begun; results leave in the order of slots. */
 interface Slot {
   frame: number;
   settled?: { result: Result } | { error: unknown };
-  /** Its own run, or that of the frame it repeats. */
+  /** Its own run, or that of the frame it repeats, and what stops it. */
   run: Promise<Result>;
+  leave: AbortController;
   repeated: boolean;
 }
 
@@ -36,12 +37,14 @@ export function streamOf(
   const slots: Slot[] = [];
   const thumb = thumbnailer();
   /** The frame that later ones are compared with: the last that was run. */
-  let last: { thumbnail: Thumbnail; run: Promise<Result> } | undefined;
+  let last: (Pick<Slot, 'run' | 'leave'> & { thumbnail: Thumbnail }) | undefined;
   let waiting: { frame: number; taken: Frame } | undefined;
   let opened: FrameSource | undefined;
   let frames = 0;
   let sourceEnd: { error?: unknown } | undefined;
   let over = false;
+  /** A frame that fails at once must leave time for the rest of the page, too. */
+  let breathe = false;
   let wake: () => void = () => undefined;
   const changed = () =>
     new Promise<void>((resolve) => {
@@ -51,14 +54,15 @@ export function streamOf(
 
   function begin(frame: number, taken: Frame): void {
     const thumbnail = alike === undefined ? undefined : thumb(taken.input);
-    const same = thumbnail && last && similarity(thumbnail, last.thumbnail) >= alike!;
-    const task = same ? last!.run : run(taken.input, { ...options, signal: scope.signal });
+    const same = thumbnail && last && similarity(thumbnail, last.thumbnail) >= alike! ? last : undefined;
+    const leave = same?.leave ?? new AbortController();
+    const task = same?.run ?? run(taken.input, { ...options, signal: leave.signal });
     if (same) taken.release();
     else {
       task.then(taken.release, taken.release);
-      last = thumbnail && { thumbnail, run: task };
+      last = thumbnail && { thumbnail, run: task, leave };
     }
-    const slot: Slot = { frame, run: task, repeated: same === true };
+    const slot: Slot = { frame, run: task, leave, repeated: same !== undefined };
     slots.push(slot);
     task.then(
       (result) => {
@@ -86,7 +90,8 @@ export function streamOf(
         else if (slots.length < maxInFlight) begin(frames++, taken);
         else supersede({ frame: frames++, taken });
         // A source that always has a frame must leave time for the rest of the page.
-        if (waiting || slots.at(-1)?.repeated) await macrotask();
+        if (waiting || breathe || slots.at(-1)?.repeated) await macrotask();
+        breathe = false;
       }
       sourceEnd = {};
     } catch (error) {
@@ -110,8 +115,7 @@ export function streamOf(
 
   /** The next answer that may leave, if it is there. */
   function take(): Slot | undefined {
-    // Whoever wants the latest has no use for an answer that a later one has overtaken while nobody asked.
-    while (latestOnly && slots[0]?.settled && 'result' in (slots[1]?.settled ?? {})) slots.shift();
+    if (latestOnly) dropOvertaken();
     const slot = slots[0]?.settled && slots.shift();
     if (!slot) return undefined;
     if (waiting && slots.length < maxInFlight) {
@@ -121,6 +125,16 @@ export function streamOf(
     }
     room();
     return slot;
+  }
+
+  /** Whoever wants the latest has no use for an answer that a later one has overtaken, there already or still on its way. */
+  function dropOvertaken(): void {
+    let newest = slots.length - 1;
+    while (newest > 0 && !('result' in (slots[newest]!.settled ?? {}))) newest--;
+    for (const { settled, leave, frame, repeated } of slots.splice(0, newest)) {
+      if (!settled) leave.abort();
+      else if ('error' in settled) failed(settled.error, frame, repeated);
+    }
   }
 
   function stop(): void {
@@ -133,7 +147,14 @@ export function streamOf(
 
   async function* results(): AsyncGenerator<StreamResult, void, undefined> {
     scope = openScope([closing, options.signal, leaving.signal]);
-    scope.signal.addEventListener('abort', stop, { once: true });
+    scope.signal.addEventListener(
+      'abort',
+      () => {
+        stop();
+        for (const { leave } of slots) leave.abort(scope.signal.reason);
+      },
+      { once: true },
+    );
     if (!scope.signal.aborted) pump();
     else stop();
     let delivered = -1;
@@ -163,6 +184,7 @@ export function streamOf(
 
   function failed(error: unknown, frame: number, repeated: boolean): void {
     scope.signal.throwIfAborted();
+    breathe = true;
     if (error instanceof IsthmusError && ENDING.has(error.code)) throw error;
     if (!repeated) onError?.(error, frame);
   }

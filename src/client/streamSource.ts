@@ -29,9 +29,10 @@ export async function openSource(source: StreamSource): Promise<FrameSource> {
     const [track] = (source as MediaStream).getVideoTracks();
     if (track) return trackFrames(track);
   }
-  const given = source as Partial<AsyncIterable<Input> & Iterable<Input>>;
-  const iterator =
-    given?.[Symbol.asyncIterator]?.() ?? (!ArrayBuffer.isView(source) && given?.[Symbol.iterator]?.());
+  // Letters of a string and numbers of an array's buffer are no frames.
+  const given = typeof source === 'object' && !ArrayBuffer.isView(source) ? source : undefined;
+  const iterable = given as Partial<AsyncIterable<Input> & Iterable<Input>> | undefined;
+  const iterator = iterable?.[Symbol.asyncIterator]?.() ?? iterable?.[Symbol.iterator]?.();
   if (iterator) return iterated(iterator);
   throw new IsthmusError(
     'INPUT_INVALID',
@@ -40,14 +41,28 @@ export async function openSource(source: StreamSource): Promise<FrameSource> {
 }
 
 function iterated(iterator: AsyncIterator<Input> | Iterator<Input>): FrameSource {
+  let ended = false;
   return {
     async next() {
-      const { done, value } = await iterator.next();
-      return done ? undefined : { input: value, release: keep };
+      try {
+        const { done, value } = await iterator.next();
+        if (!done) return { input: value, release: keep };
+      } catch (thrown) {
+        ended = true;
+        throw thrown;
+      }
+      ended = true;
+      return undefined;
     },
     stop() {
-      // A generator that waits inside a pull takes notice when that is over; nobody waits for it.
-      Promise.resolve(iterator.return?.()).catch(keep);
+      if (ended) return;
+      try {
+        // A generator that waits inside a pull takes notice when that is over; nobody waits for it.
+        Promise.resolve(iterator.return?.()).catch(keep);
+        ended = true;
+      } catch {
+        // One that runs just now, as it stopped the stream itself; it is asked again when it has yielded.
+      }
     },
   };
 }
@@ -58,17 +73,23 @@ function videoFrames(video: HTMLVideoElement): FrameSource {
   let cancel: () => void = keep;
   return {
     next: () =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         const { signal, end } = listening();
         const settle = (frame: Frame | undefined) => {
           cancel = keep;
           end();
           resolve(frame);
         };
+        const broken = () => {
+          end();
+          reject(new IsthmusError('INPUT_INVALID', `The video cannot be played: ${video.error?.message}`));
+        };
         if (stopped || video.ended) return settle(undefined);
+        if (video.error) return broken();
         cancel = () => settle(undefined);
         video.addEventListener('ended', cancel, { signal });
         video.addEventListener('emptied', cancel, { signal });
+        video.addEventListener('error', broken, { signal });
         onFrame(video, signal, () => settle({ input: video, release: keep }));
       }),
     stop() {
@@ -109,6 +130,7 @@ type TrackProcessor = new (init: {
 async function trackFrames(track: MediaStreamTrack): Promise<FrameSource> {
   if (track.kind !== 'video')
     throw new IsthmusError('INPUT_INVALID', `A ${track.kind} track has no frames; give a video track.`);
+  if (track.readyState === 'ended') return { next: async () => undefined, stop: keep };
   const { MediaStreamTrackProcessor } = globalThis as { MediaStreamTrackProcessor?: TrackProcessor };
   if (!MediaStreamTrackProcessor) return elementFrames(track);
   const reader = new MediaStreamTrackProcessor({ track, maxBufferSize: 1 }).readable.getReader();
@@ -136,6 +158,7 @@ async function elementFrames(track: MediaStreamTrack): Promise<FrameSource> {
   video.srcObject = new MediaStream([track]);
   const frames = videoFrames(video);
   const stop = () => {
+    track.removeEventListener('ended', stop);
     frames.stop();
     video.pause();
     video.srcObject = null;

@@ -17,16 +17,16 @@ export type StreamSource =
 /** `signal` ends the stream; `deadlineMs` and the rest hold for each frame. */
 export interface StreamOptions extends RunOptions {
   /**
-   * Always the newest frame: what arrives while no run may begin replaces what waits, and answers that a later one has
-   * overtaken are not delivered. Without it every frame of an iterable is answered, and a slow consumer stops the source.
+   * Always the newest frame: what arrives while no run may begin replaces what waits, and runs that the answer of a later frame
+   * has overtaken are stopped or not delivered. Without it every frame of an iterable is answered, and a slow consumer stops the source.
    */
   latestOnly?: boolean;
   /** Frames that are run at once, answers that nobody has taken yet included. Default 3. */
   maxInFlight?: number;
   /**
-   * 0…1: frames at least so much like the last one that was run, by thumbnails of 16 × 16 luma values, are not run; its answer
-   * is given again with `repeated`. 0.99 suits a camera that stands still. Frames without pixels at hand (encoded
-   * pictures, tensors) are always run. Default: run every frame.
+   * 0…1: frames of the same size that are at least so much like the last one that was run, by thumbnails of 16 × 16 luma values,
+   * are not run; its answer, report included, is given again with `repeated`. 0.99 suits a camera that stands still. Frames
+   * without pixels at hand (encoded pictures, tensors) are always run. Default: run every frame.
    */
   similarity?: number;
   /** Told of frames without an answer; what it throws ends the stream. Otherwise only what every frame would fail with does. */

@@ -102,15 +102,30 @@ export interface ConnectOptions {
    * segments are on this device, and the first answer counts. Default true.
    */
   hedge?: boolean;
-  /** Fetch what the mode does not need as well, behind the session's back, for hedges and for starts without a network. Default false. */
+  /**
+   * Fetch the segments that the mode does not need as well, one by one behind the session's back: for hedges, for answers while the
+   * tail is away, and for starts without a network, which need the whole model on this device. It costs the model's bytes once. Default
+   * false.
+   */
   standby?: boolean;
   /**
-   * Under `prefer-*`: keep the manifest beside the segments, and start from both where no tail can be reached; answers are
+   * Under `prefer-*` and `auto`: keep the manifest beside the segments, and start from both where no tail can be reached; answers are
    * then computed here, say why in `report.degraded`, and the tail is looked for in the background. Default true.
    */
   offline?: boolean;
   /**
-   * Early exits of the model (docs/exits.md), under `prefer-split`: `auto` asks them on the way to the cut, and one that is sure
+   * Under `prefer-*` and `auto`, where no cut is named: a device with little memory (2 GiB at most, iPhones, iPads) begins with
+   * the earliest cut and goes on to later ones as runs succeed; and so does a page whose last start with this model ended in a
+   * crash, in WebAssembly, or at the tail alone after two. `report.degraded` says `CAUTION: …`. Default `auto`.
+   */
+  careful?: 'auto' | 'off';
+  /**
+   * Ends the worker between two runs and starts a fresh one, after so many runs or when its WebAssembly and GPU memory have grown
+   * to so many megabytes: some browsers never give memory back. Default `auto`: on iPhones and iPads, after 300 runs or at 600.
+   */
+  recycle?: 'auto' | 'off' | { runs?: number; megabytes?: number };
+  /**
+   * Early exits of the model (docs/exits.md), under `prefer-split` and `auto`: `auto` asks them on the way to the cut, and one that is sure
    * enough answers without anything being sent. Past the deadline, or when nothing else worked, the last one answers and
    * `report.degraded` says why. Default: `auto` where the manifest has a calibrated exit, else `off`.
    */
@@ -122,6 +137,11 @@ export interface ConnectOptions {
    * or cut needs segments that are not here yet.
    */
   onProgress?: (p: ConnectProgress) => void;
+  /**
+   * Told when the session has gone over to another version of the model, which its tail serves by now (docs/versions.md):
+   * `session.manifest` is another one, and so are labels and cuts. Not where `runtime` is given: such a session keeps its model.
+   */
+  onModelChange?: (manifest: Manifest, before: Manifest) => void;
   /** Ends connecting, not the session. */
   signal?: AbortSignal;
   /** For pages whose bundler cannot follow `new Worker(new URL(…))`: makes the worker from src/worker/entry. */
@@ -166,6 +186,7 @@ export interface RunOptions {
 }
 
 export interface Session extends AsyncDisposable {
+  /** Of the version that runs use now; `report.model` says which one a run used. */
   readonly manifest: Manifest;
   readonly device: DeviceReport;
   /** The last measured plan; undefined before there was one. */

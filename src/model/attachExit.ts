@@ -1,15 +1,8 @@
 // attachExit: gives a split model an early exit, an ONNX file from a cut's tensors to the model's own outputs. Runs in browsers and
 // in Node; it touches neither disk nor network, and when the exit may answer is found out by `isthmus calibrate --exits`.
-import { IsthmusError } from '../errors.ts';
+import { checked, feeds, text, wrong } from './attachments.ts';
 import { extractSegment } from './extract.ts';
-import {
-  cutIndex,
-  type ExitInfo,
-  type Manifest,
-  parseManifest,
-  sha256Hex,
-  type TensorInfo,
-} from './manifest.ts';
+import { cutIndex, type ExitInfo, type Manifest, sha256Hex, type TensorInfo } from './manifest.ts';
 import { infoOf, macsBefore, type OpenOptions, openModel, outputsOf } from './open.ts';
 
 export interface AttachExitOptions extends OpenOptions {
@@ -52,7 +45,7 @@ export async function attachExit(model: Manifest, options: AttachExitOptions): P
   const exit: ExitInfo = { name, cut, file, sha256, bytes: bytes.length, macs, inputs, outputs };
   const others = (model.exits ?? []).filter((e) => e.name !== name);
   const exits = [...others, exit].sort((a, b) => a.cut - b.cut);
-  return { manifest: await checked({ ...model, exits }), files: new Map([[file, bytes]]) };
+  return { manifest: await checked({ ...model, exits }, 'exit'), files: new Map([[file, bytes]]) };
 }
 
 /** The model without an exit. @throws IsthmusError OPTION_INVALID with the names there are */
@@ -63,34 +56,14 @@ export async function detachExit(model: Manifest, name: string): Promise<Manifes
     const names = exits.map((exit) => exit.name).join(', ') || 'none';
     throw wrong(`The model '${model.name}' has no exit '${name}'. Its exits: ${names}.`);
   }
-  return checked(left.length > 0 ? { ...rest, exits: left } : rest);
+  return checked(left.length > 0 ? { ...rest, exits: left } : rest, 'exit');
 }
 
-/** The same tensors by name, type and shape; a free dimension stands for any, the batch may be fixed to one. */
+/** The same tensors by name, type and shape. */
 function fits(found: readonly TensorInfo[], wanted: readonly TensorInfo[], has: string, wants: string): void {
-  const same = (a: TensorInfo, b: TensorInfo) =>
-    a.dtype === b.dtype &&
-    a.shape.length === b.shape.length &&
-    a.shape.every(
-      (dim, i) =>
-        typeof dim === 'string' || dim === b.shape[i] || (dim === 1 && typeof b.shape[i] === 'string'),
-    );
-  const all = wanted.every((info) => found.some((t) => t.name === info.name && same(t, info)));
+  const all = wanted.every((info) => found.some((t) => t.name === info.name && feeds(info, t)));
   if (all && found.length === wanted.length) return;
-  throw wrong(`${has} ${text(found)}, ${wants} ${text(wanted)}. Export it with these names and shapes.`);
+  throw wrong(`${has} ${list(found)}, ${wants} ${list(wanted)}. Export it with these names and shapes.`);
 }
 
-const text = (list: readonly TensorInfo[]) =>
-  list.map(({ name, dtype, shape }) => `'${name}' ${dtype} [${shape}]`).join(', ');
-
-const wrong = (message: string) => new IsthmusError('OPTION_INVALID', message);
-
-/** The schema has the last word; what it finds here can only come from an option. */
-async function checked(manifest: Manifest): Promise<Manifest> {
-  try {
-    return await parseManifest(manifest);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new IsthmusError('OPTION_INVALID', `The exit does not fit the model. ${reason}`, { cause });
-  }
-}
+const list = (tensors: readonly TensorInfo[]) => tensors.map((t) => `'${t.name}' ${text(t)}`).join(', ');

@@ -1,13 +1,12 @@
 // attachTask: gives a split model another tail, from an ONNX file of its own or from a tensor inside the chain itself (an
 // embedding in front of a classifier). Runs in browsers and in Node; it touches neither disk nor network.
-import { IsthmusError } from '../errors.ts';
+import { checked, feeds, text, wrong } from './attachments.ts';
 import { extractSegment } from './extract.ts';
 import { labelsFor } from './labels.ts';
 import {
   cutIndex,
   type Manifest,
   manifestId,
-  parseManifest,
   type SegmentInfo,
   sha256Hex,
   type TaskInfo,
@@ -67,7 +66,7 @@ export async function attachTask(model: Manifest, options: AttachOptions): Promi
   const others = (model.tasks ?? []).filter((t) => t.name !== name);
   const described = { ...model, tasks: [...others, task] };
   return {
-    manifest: await checked({ ...described, id: await manifestId(described) }),
+    manifest: await checked({ ...described, id: await manifestId(described) }, 'task'),
     files: new Map([[file, bytes]]),
   };
 }
@@ -81,7 +80,7 @@ export async function detachTask(model: Manifest, name: string): Promise<Manifes
     throw wrong(`The model '${model.name}' has no task '${name}'. Its tasks: ${names}.`);
   }
   const described = left.length > 0 ? { ...rest, tasks: left } : rest;
-  return checked({ ...described, id: await manifestId(described) });
+  return checked({ ...described, id: await manifestId(described) }, 'task');
 }
 
 interface Source {
@@ -120,18 +119,6 @@ async function fromModel(model: Manifest, onnx: Uint8Array, options: AttachOptio
   return { cut, open, inputs: [...tensors], outputs };
 }
 
-/** Same type and rank; a free dimension stands for any, and a batch may be fixed to the one that Isthmus runs. */
-function feeds(there: TensorInfo, wanted: TensorInfo): boolean {
-  return (
-    there.dtype === wanted.dtype &&
-    there.shape.length === wanted.shape.length &&
-    wanted.shape.every((dim, i) => {
-      const given = there.shape[i];
-      return typeof dim === 'string' || dim === given || (dim === 1 && typeof given === 'string');
-    })
-  );
-}
-
 /** The segment of the chain that computes the tensor, up to it. */
 async function fromTensor(model: Manifest, tensor: string, options: AttachOptions): Promise<Source> {
   const { segment } = options;
@@ -153,18 +140,4 @@ async function fromTensor(model: Manifest, tensor: string, options: AttachOption
   const hint = near.length > 0 ? ` Near it are ${near.join(', ')}.` : '';
   const where = options.cut === undefined ? '' : ` behind the cut '${options.cut}'`;
   throw wrong(`The model '${model.name}' computes no tensor '${tensor}'${where}.${hint}`);
-}
-
-const text = ({ dtype, shape }: TensorInfo) => `${dtype} [${shape}]`;
-
-const wrong = (message: string) => new IsthmusError('OPTION_INVALID', message);
-
-/** The schema has the last word; what it finds here can only come from an option. */
-async function checked(manifest: Manifest): Promise<Manifest> {
-  try {
-    return await parseManifest(manifest);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new IsthmusError('OPTION_INVALID', `The task does not fit the model. ${reason}`, { cause });
-  }
 }

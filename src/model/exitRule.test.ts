@@ -42,3 +42,18 @@ test('thresholds hold at their value, and never for what is no answer', () => {
   }
   expect(judge(manifest, {}, answer(9, 0, 0))).toMatchObject({ rule: 'confidence', enough: false });
 });
+
+test('one NaN or infinity among the logits is no answer, and neither are two rows of classes', () => {
+  const sure = { threshold: { rule: 'confidence', value: 0.5, agreement: 1, coverage: 1 } } as const;
+  expect(judge(manifest, sure, answer(9, 0, 0))).toMatchObject({ enough: true });
+  expect(judge(manifest, sure, answer(9, Number.NaN, 0))).toBeUndefined();
+  expect(judge(manifest, sure, answer(Number.POSITIVE_INFINITY, 0, 0))).toBeUndefined();
+  expect(judge(manifest, sure, answer(9, Number.NEGATIVE_INFINITY, 0))).toMatchObject({ enough: true });
+  const half = (...bits: number[]): Tensors => ({
+    logits: { dtype: 'float16', shape: [1, bits.length], data: Uint16Array.from(bits) },
+  });
+  expect(judge(manifest, sure, half(0x4880, 0, 0))).toMatchObject({ enough: true });
+  expect(judge(manifest, sure, half(0x4880, 0x7e00, 0))).toBeUndefined();
+  const rows = { logits: { ...answer(9, 0, 0, 0).logits!, shape: [2, 2] } };
+  expect(judge(manifest, sure, rows)).toBeUndefined();
+});

@@ -1,22 +1,33 @@
 // When an early exit is sure enough: confidence, margin or entropy of its answer against a calibrated threshold. Shared leaf: the
 // head asks it of every picture, `isthmus calibrate --exits` of those it fits the threshold to.
-import type { Tensors } from '../tensor.ts';
+import type { Tensor, Tensors } from '../tensor.ts';
 import type { ExitInfo, ExitRule, Manifest } from './manifestSchema.ts';
-import { probabilities } from './topLabels.ts';
+import { fromHalf, probabilities } from './topLabels.ts';
 
 export const EXIT_RULES: readonly ExitRule[] = ['confidence', 'margin', 'entropy'];
 
 /**
  * Class probabilities of an answer: of the labelled output, else of the first one taken as logits.
- * @returns undefined where they are none: the output is absent, or holds NaN
+ * @returns undefined where they are none: the output is absent, is not one row of classes, or holds NaN or infinity
  */
 export function answerOf(
   { postprocess, outputs }: Pick<Manifest, 'postprocess' | 'outputs'>,
   answer: Tensors,
 ): Float64Array | undefined {
   const output = answer[postprocess?.output ?? outputs[0]!.name];
-  const p = output && probabilities(output, postprocess?.scores ?? 'softmax');
-  return p && Math.abs(p.reduce((a, b) => a + b, 0) - 1) < 1e-3 ? p : undefined;
+  if (!output || output.shape.filter((dim) => dim !== 1).length > 1 || !countable(output)) return undefined;
+  const p = probabilities(output, postprocess?.scores ?? 'softmax');
+  return Math.abs(p.reduce((a, b) => a + b, 0) - 1) < 1e-3 ? p : undefined;
+}
+
+/** A logit may be minus infinity, which rules a class out; softmax passes over the rest, and the classes left would look sure. */
+function countable({ dtype, data }: Tensor): boolean {
+  const number = (x: number | bigint | undefined) => (dtype === 'float16' ? fromHalf(Number(x)) : Number(x));
+  for (let i = 0; i < data.length; i++) {
+    const x = number(data[i]);
+    if (Number.isNaN(x) || x === Number.POSITIVE_INFINITY) return false;
+  }
+  return true;
 }
 
 /**
