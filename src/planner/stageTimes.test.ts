@@ -40,6 +40,19 @@ test('what was kept is where the next session begins', () => {
   expect(times.has('broken')).toBe(false);
 });
 
+test('a machine that gets slow in every session does not make slower what it does not run', () => {
+  let bases = { 'head:3': 20, 'encode:a': 5 };
+  for (let session = 0; session < 4; session++) {
+    const times = new StageTimes();
+    times.restore(bases);
+    for (const ms of [20, 20, 20, 20, 160, 160, 160]) times.observe('head:3', ms);
+    expect(times.get('encode:a')).toBeCloseTo(40);
+    bases = times.bases() as typeof bases;
+    expect(bases).toEqual({ 'head:3': expect.closeTo(160), 'encode:a': 5 });
+    bases['head:3'] = 20; // it cools down
+  }
+});
+
 test('a short stage that is off says nothing about the machine, and does not speak against a long one', () => {
   const times = warm();
   for (const ms of [2, 1, 1, 1]) times.observe('encode:a', ms);

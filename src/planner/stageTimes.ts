@@ -6,6 +6,8 @@ export type StageBases = Record<string, number>;
 
 interface Stage {
   base: number;
+  /** As it was restored, until it is measured. */
+  restored?: number;
   /** The last few, at speed 1. */
   recent: number[];
 }
@@ -91,6 +93,7 @@ export class StageTimes {
         this.#stages.set(stage, { base: ms / this.#slowness, recent: [ms / this.#slowness] });
       return changed;
     }
+    delete known.restored;
     if (known.recent.length < YOUNG) return this.#settle(known, ms);
     const expected = known.base * this.#slowness;
     const off = ms / Math.max(expected, 1e-6);
@@ -111,9 +114,15 @@ export class StageTimes {
     return this.#settle(known, ms);
   }
 
-  /** Bases at the speed of now, to be kept for another day. */
+  /**
+   * Bases at the speed of now, to be kept for another day. What was restored and not measured stays as it was: a machine that gets
+   * slow in every session would else multiply it every time.
+   */
   bases(): StageBases {
-    return Object.fromEntries([...this.#stages].map(([stage, { base }]) => [stage, base * this.#slowness]));
+    const stages = [...this.#stages];
+    return Object.fromEntries(
+      stages.map(([name, { base, restored }]) => [name, restored ?? base * this.#slowness]),
+    );
   }
 
   /**
@@ -124,7 +133,7 @@ export class StageTimes {
     if (typeof bases !== 'object' || bases === null) return;
     for (const [stage, base] of Object.entries(bases).slice(0, STAGES)) {
       if (typeof base === 'number' && base >= 0 && base <= MOST_MS && !this.#stages.has(stage))
-        this.#stages.set(stage, { base, recent: [base] });
+        this.#stages.set(stage, { base, restored: base, recent: [base] });
     }
   }
 
