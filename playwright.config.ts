@@ -8,8 +8,8 @@ export default defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
   outputDir: 'test-results',
-  // Two cores are enough for one browser, one tail and one software GPU.
-  workers: 1,
+  // Each has a browser, a tail and, now and then, a software GPU of its own; most of the time they wait for each other.
+  workers: 2,
   timeout: 180_000,
   reporter: 'list',
   use: {

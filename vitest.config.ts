@@ -1,4 +1,4 @@
-// Three projects: `node` runs *.test.ts in Node, `faults` those of e2e/ one after the other (they measure times), `browser`
+// Three projects: `node` runs *.test.ts in Node, `faults` those of e2e/ against servers and proxies, `browser`
 // runs *.gpu.test.ts in real Chromium.
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';

@@ -122,6 +122,29 @@ function loadTable({ machine, adapter, rows }: BenchReport): string {
   ].join('\n');
 }
 
+/** Every policy on the real link: how far above the oracle, and how soon ours follows. */
+function plannerTable({ machine, rows }: BenchReport): string {
+  const real = rows.filter((row) => row.where === 'real');
+  const policies = ['isthmus', 'local', 'remote', 'static', 'neurosurgeon', 'μLinUCB'];
+  const lines = [...new Set(real.map((row) => row.trace))].map((trace) => {
+    const of = (policy: string) => real.find((row) => row.trace === trace && row.policy === policy);
+    const ours = of('isthmus');
+    return [
+      trace,
+      ms(of('oracle')?.meanMs),
+      ...policies.map((p) => text(of(p)?.regretPercent)),
+      text(ours?.replanRequests),
+    ];
+  });
+  return [
+    `${machine}; mean latency above the oracle's in percent, and answers until ours has followed a step.`,
+    '',
+    '| trace | oracle, ms | ours | local | remote | best fixed way | table | bandit | ours follows after |',
+    '|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    ...lines.map((line) => `| ${line.join(' | ')} |`),
+  ].join('\n');
+}
+
 /** The promises of a tail, as `npm run test:soak` measured them. */
 function soakTable({ machine, rows }: BenchReport): string {
   const lines = rows.map((row) => [
@@ -175,6 +198,7 @@ const TABLES = [
   { name: 'rd-top1', file: 'rd.json', page: 'docs/codec.md', render: rateTable('1 point') },
   { name: 'codec', file: 'codec.json', page: 'docs/codec.md', render: figuresTable },
   { name: 'load', file: 'load.json', page: 'README.md', render: loadTable },
+  { name: 'planner', file: 'planner.json', page: 'docs/planner.md', render: plannerTable },
   { name: 'soak', file: 'soak.json', page: 'docs/reliability.md', render: soakTable },
 ] as const;
 
