@@ -36,8 +36,8 @@ interface Counts {
   probes: number;
 }
 const QUICK: Counts = { perPhase: 8, warmUp: 8, probes: 2 };
-/** As many answers per phase as in the simulation: what a step costs is shared by those that follow it. */
-const FULL: Counts = { perPhase: 200, warmUp: 20, probes: 8 };
+/** Long phases, as in the simulation: what a step costs is shared by the answers that follow it. */
+const FULL: Counts = { perPhase: 120, warmUp: 20, probes: 8 };
 
 /** Milliseconds of the probes of one way in one kind of phase. */
 type Probed = Map<string, number[]>;

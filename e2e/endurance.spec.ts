@@ -18,7 +18,7 @@ interface Globals {
 /** Ten times as long where there is time. */
 const LONG = process.env.ISTHMUS_ENDURANCE ? 10 : 1;
 /** Fifty sessions, or as many as there is time for. */
-const SESSIONS = { most: 50 * LONG, least: 10, ms: 40_000 * LONG };
+const SESSIONS = { most: 50 * LONG, least: 5, ms: 12_000 * LONG };
 /** Until then code is compiled and pools find their size: 0.5 MiB in ten sessions, 0.1 MiB in the next two hundred. */
 const FIRST_SESSIONS = 10;
 
