@@ -8,8 +8,9 @@ export default defineConfig({
   testDir: 'e2e',
   testMatch: '*.spec.ts',
   outputDir: 'test-results',
-  // Each has a browser, a tail and, now and then, a software GPU of its own; most of the time they wait for each other.
-  workers: 2,
+  // Two cores are enough for one browser, one tail and one software GPU; two at once took longer, and some missed.
+  workers: 1,
+  expect: { timeout: 15_000 },
   timeout: 180_000,
   reporter: 'list',
   use: {
