@@ -2,11 +2,11 @@
 // behind the better of local and remote, better than its rivals in all, and quick to follow a step that it can see.
 import { describe, expect, test } from 'vitest';
 import { simulate } from './plannerSimulation.ts';
-import { DETECTOR, MOBILENET } from './plannerWorld.ts';
+import { BUSY, DETECTOR, MOBILENET } from './plannerWorld.ts';
 import type { Row } from './report.ts';
 
 const SEEDS = [1, 2, 3, 4, 5, 6];
-const rows = [MOBILENET, DETECTOR].flatMap((world) =>
+const rows = [MOBILENET, DETECTOR, BUSY].flatMap((world) =>
   SEEDS.flatMap((seed) => simulate(world, seed).map((row): Row => ({ ...row, seed }))),
 );
 const of = (policy: string) => rows.filter((row) => row.policy === policy);
@@ -40,7 +40,9 @@ describe('isthmus', () => {
   });
 
   test('follows a step within three answers, where its plan can see it', () => {
-    const seen = of('isthmus').filter((row) => row.replanRequests !== null);
+    // On the busy device two ways are so close that chance hides which of them is better after a step.
+    const clear = of('isthmus').filter((row) => row.world !== BUSY.name);
+    const seen = clear.filter((row) => row.replanRequests !== null);
     expect(seen.length).toBeGreaterThan(20);
     for (const row of seen)
       expect(

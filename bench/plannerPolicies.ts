@@ -8,6 +8,8 @@ import { type Arm, type Conditions, costOf, type World } from './plannerWorld.ts
 export interface Chosen {
   arm: Arm;
   patienceMs?: number;
+  /** Both begin at once; the other one's times are heard too. */
+  race?: { lateMs: number };
   number?: number;
 }
 
@@ -46,8 +48,12 @@ export function isthmus(world: World, seed: number): Policy {
 
     decide(now) {
       clock = now;
-      const { candidate, patienceMs, number } = planner.decide();
-      return { arm: candidate as Arm, number, ...(patienceMs !== undefined && { patienceMs }) };
+      const { candidate, patienceMs, race, number } = planner.decide();
+      return {
+        ...{ arm: candidate as Arm, number },
+        ...(patienceMs !== undefined && { patienceMs }),
+        ...(race && { race }),
+      };
     },
     observe(arm, seen, now) {
       clock = now;

@@ -1,6 +1,7 @@
 // The simulation of `bench planner`: every policy through every trace, ten requests a second, each answered when its
 // time is over and not before. Deterministic for a seed.
 import { seeded } from '../e2e/faults/link.ts';
+import type { Observation } from '../src/planner/forecaster.ts';
 import { fixed, isthmus, linUcb, neurosurgeon, oracle, type Policy } from './plannerPolicies.ts';
 import { type Arm, costOf, Luck, type Trace, traces, type World } from './plannerWorld.ts';
 import type { Row } from './report.ts';
@@ -45,7 +46,7 @@ export function play(world: World, trace: Trace, policy: Policy, seed: number): 
   }));
   let last: Arm | undefined;
   for (let now = 0; now < trace.seconds * 1000; now += PERIOD_MS) {
-    const luck = new Luck(random);
+    const luck = new Luck(random, world.noise);
     waiting.sort((a, b) => a.at - b.at);
     while (waiting[0] && waiting[0].at <= now) {
       const answer = waiting.shift()!;
@@ -55,7 +56,7 @@ export function play(world: World, trace: Trace, policy: Policy, seed: number): 
     }
     const conditions = trace.at(now / 1000);
     const chosen = policy.decide(now, conditions);
-    const { arm, patienceMs = PATIENCE_MS } = chosen;
+    const { arm, patienceMs = PATIENCE_MS, race } = chosen;
     const expected = (a: Arm) => costOf(world, a, conditions).total;
     const good = expected(arm) <= FOLLOWED * expected(best.decide(now, conditions).arm);
     for (const step of steps) {
@@ -67,30 +68,26 @@ export function play(world: World, trace: Trace, policy: Policy, seed: number): 
     const seen = costOf(world, arm, conditions, luck);
     const sent = (seen.preprocess ?? 0) + (seen.head ?? 0) + (seen.encode ?? 0);
     played.bytes += seen.bytesUp;
-    if (arm.plan !== 'local' && seen.total - sent > patienceMs) {
-      const gaveUp = now + sent + patienceMs;
-      const here = costOf(world, local, conditions, luck);
+    const answers = (at: number, last: boolean, tell: () => void) =>
+      void waiting.push({ at, started: now, last, tell });
+    const hears = (of: Arm, what: Observation, at: number, last = true) =>
+      answers(at, last, () => policy.observe(of, what, at));
+    const givesUp = (after: number) =>
+      answers(now + sent + after, false, () => policy.failed(chosen, now + sent + after, after));
+    const crossing = seen.total - sent;
+    const here = costOf(world, local, conditions, luck);
+    if (race) {
+      played.latencies.push(sent + Math.min(crossing, here.total));
+      hears(local, here, now + sent + here.total, here.total < crossing);
+      if (crossing > Math.max(here.total, race.lateMs)) givesUp(race.lateMs);
+      else hears(arm, seen, now + seen.total, crossing <= here.total);
+    } else if (arm.plan !== 'local' && crossing > patienceMs) {
       played.latencies.push(sent + patienceMs + here.total);
-      waiting.push({
-        at: gaveUp,
-        started: now,
-        last: false,
-        tell: () => policy.failed(chosen, gaveUp, patienceMs),
-      });
-      waiting.push({
-        at: gaveUp + here.total,
-        started: now,
-        last: true,
-        tell: () => policy.observe(local, here, gaveUp + here.total),
-      });
+      givesUp(patienceMs);
+      hears(local, here, now + sent + patienceMs + here.total);
     } else {
       played.latencies.push(seen.total);
-      waiting.push({
-        at: now + seen.total,
-        started: now,
-        last: true,
-        tell: () => policy.observe(arm, seen, now + seen.total),
-      });
+      hears(arm, seen, now + seen.total);
     }
   }
   const visible = steps.filter((step) => step.seen);
@@ -99,17 +96,18 @@ export function play(world: World, trace: Trace, policy: Policy, seed: number): 
   return played;
 }
 
-/** All policies over all traces of a world; the best static arm is found by trying each. */
+/** All policies over all traces of a world; the best fixed ways are found by trying each. */
 export function simulate(world: World, seed: number): Row[] {
   return traces(seed).flatMap((trace) => {
     const run = (policy: Policy) => ({ policy: policy.name, played: play(world, trace, policy, seed) });
-    const arms = world.arms.map((arm) => run(fixed(arm.id, arm)));
+    const arms = world.arms.map((arm) => ({ arm, ...run(fixed(arm.id, arm)) }));
     const mean = ({ played }: { played: Played }) => average(played.latencies);
-    const best = arms.reduce((a, b) => (mean(b) < mean(a) ? b : a));
+    const best = (of: typeof arms) => of.reduce((a, b) => (mean(b) < mean(a) ? b : a)).played;
     const perfect = run(oracle(world));
     const all = [
       ...arms.filter(({ policy }) => policy === 'local' || policy === 'remote'),
-      { policy: 'static', played: best.played },
+      { policy: 'static', played: best(arms) },
+      { policy: 'static cut', played: best(arms.filter(({ arm }) => arm.plan === 'split')) },
       run(neurosurgeon(world)),
       run(linUcb(world)),
       run(isthmus(world, seed)),
@@ -127,6 +125,25 @@ export function simulate(world: World, seed: number): Row[] {
       switches: played.switches,
       replanRequests: played.replan === undefined ? null : Math.min(played.replan, 999),
     }));
+  });
+}
+
+/** Several seeds as one row each: means, but regret and answers after a step of the worst seed. */
+export function simulateAll(world: World, seeds: readonly number[]): Row[] {
+  const bySeed = seeds.map((seed) => simulate(world, seed));
+  return bySeed[0]!.map((first, i) => {
+    const rows = bySeed.map((of) => of[i]!);
+    const all = (column: string) => rows.map((row) => row[column]).filter((v) => typeof v === 'number');
+    const mean = (column: string) => round(average(all(column)));
+    return {
+      ...first,
+      seeds: seeds.length,
+      requests: seeds.length * (first.requests as number),
+      ...{ meanMs: mean('meanMs'), p95Ms: mean('p95Ms'), deadlineMisses: mean('deadlineMisses') },
+      ...{ bytesUp: Math.round(mean('bytesUp')), switches: Math.round(mean('switches')) },
+      regretPercent: Math.max(...all('regretPercent')),
+      replanRequests: all('replanRequests').length > 0 ? Math.max(...all('replanRequests')) : null,
+    };
   });
 }
 

@@ -20,6 +20,8 @@ export interface World {
   work: Work;
   /** How many times slower the device is than the one that was measured. */
   device: number;
+  /** How far times of device and server are from their mean, in logarithms. */
+  noise: number;
 }
 
 /** What surrounds a request that starts at a moment. */
@@ -45,17 +47,19 @@ function world(
   device: number,
   macs: readonly number[],
   rows: readonly (readonly [string, number, number, number, number, number, number])[],
+  noise = 0.05,
+  first = 0,
 ): World {
   const arms = rows.map(([id, bytes, prepare, head, encode, decode, tail], i): Arm => {
     const plan = id === 'local' || id === 'remote' ? id : 'split';
-    const where = plan === 'split' ? { cut: i - 1, cutName: id, preset: 'isthmus' } : {};
+    const where = plan === 'split' ? { cut: i - 1 + first, cutName: id, preset: 'isthmus' } : {};
     return { id, plan, ...where, bytes, prepare, head, encode, decode, tail };
   });
   const segment = (m: number) => ({ macs: m * 1e6, bytes: 1 });
   return {
     name,
     arms,
-    device,
+    ...{ device, noise },
     work: workOf({ segments: macs.map(segment) } as Parameters<typeof workOf>[0]),
   };
 }
@@ -89,14 +93,30 @@ export const DETECTOR = world(
   ],
 );
 
+/** neck10 as over the real link (plannerLink.ts): a slow device that does other things as well. */
+export const BUSY = world(
+  'neck10, busy device',
+  24,
+  [10, 19, 40, 23, 8],
+  [
+    ['local', 0, 0.45, 2.6, 0, 0, 0],
+    ['neck0', 628, 0.45, 0.85, 0.38, 0.7, 2.2],
+    ['neck1', 244, 0.45, 1.6, 0.22, 0.4, 1.3],
+    ['neck2', 172, 0.45, 2.4, 0.15, 0.3, 0.6],
+    ['remote', 2828, 0.45, 0, 1.7, 3.5, 3],
+  ],
+  0.2,
+  1,
+);
+
 /** What one request would cost each way; the same chances for all of them. */
 export class Luck {
   readonly device: number;
   readonly server: number;
   readonly jitter: number;
 
-  constructor(random: () => number) {
-    const spread = () => Math.exp(0.05 * normal(random));
+  constructor(random: () => number, noise: number) {
+    const spread = () => Math.exp(noise * normal(random));
     this.device = spread();
     this.server = spread();
     this.jitter = -Math.log(1 - random());

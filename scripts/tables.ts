@@ -122,25 +122,42 @@ function loadTable({ machine, adapter, rows }: BenchReport): string {
   ].join('\n');
 }
 
+const POLICIES = ['local', 'remote', 'static cut', 'static', 'neurosurgeon', 'μLinUCB'];
+const HEADINGS = 'local | remote | best cut | best fixed way | table | bandit';
+
 /** Every policy on the real link: how far above the oracle, and how soon ours follows. */
 function plannerTable({ machine, rows }: BenchReport): string {
   const real = rows.filter((row) => row.where === 'real');
-  const policies = ['isthmus', 'local', 'remote', 'static', 'neurosurgeon', 'μLinUCB'];
   const lines = [...new Set(real.map((row) => row.trace))].map((trace) => {
     const of = (policy: string) => real.find((row) => row.trace === trace && row.policy === policy);
-    const ours = of('isthmus');
     return [
-      trace,
-      ms(of('oracle')?.meanMs),
-      ...policies.map((p) => text(of(p)?.regretPercent)),
-      text(ours?.replanRequests),
+      ...[trace, ms(of('oracle')?.meanMs)],
+      ...['isthmus', ...POLICIES].map((policy) => ms(of(policy)?.regretPercent)),
+      text(of('isthmus')?.replanRequests),
     ];
   });
   return [
     `${machine}; mean latency above the oracle's in percent, and answers until ours has followed a step.`,
     '',
-    '| trace | oracle, ms | ours | local | remote | best fixed way | table | bandit | ours follows after |',
-    '|---|--:|--:|--:|--:|--:|--:|--:|--:|',
+    `| trace | oracle, ms | ours | ${HEADINGS} | ours follows after |`,
+    '|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|',
+    ...lines.map((line) => `| ${line.join(' | ')} |`),
+  ].join('\n');
+}
+
+/** The same in simulation, by world; the worst seed of each. */
+function plannerSimulatedTable({ rows }: BenchReport): string {
+  const simulated = rows.filter((row) => row.where === 'simulated');
+  const places = [...new Map(simulated.map((row) => [`${row.world} ${row.trace}`, row])).values()];
+  const lines = places.map(({ world, trace }) => {
+    const of = (policy: string) =>
+      simulated.find((row) => row.world === world && row.trace === trace && row.policy === policy);
+    const regrets = ['isthmus', ...POLICIES].map((policy) => ms(of(policy)?.regretPercent));
+    return [world, trace, ...regrets, text(of('isthmus')?.replanRequests)];
+  });
+  return [
+    `| world | trace | ours | ${HEADINGS} | ours follows after |`,
+    '|---|---|--:|--:|--:|--:|--:|--:|--:|--:|',
     ...lines.map((line) => `| ${line.join(' | ')} |`),
   ].join('\n');
 }
@@ -199,6 +216,12 @@ const TABLES = [
   { name: 'codec', file: 'codec.json', page: 'docs/codec.md', render: figuresTable },
   { name: 'load', file: 'load.json', page: 'README.md', render: loadTable },
   { name: 'planner', file: 'planner.json', page: 'docs/planner.md', render: plannerTable },
+  {
+    name: 'planner-simulated',
+    file: 'planner.json',
+    page: 'docs/planner.md',
+    render: plannerSimulatedTable,
+  },
   { name: 'soak', file: 'soak.json', page: 'docs/reliability.md', render: soakTable },
 ] as const;
 

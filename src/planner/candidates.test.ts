@@ -71,6 +71,33 @@ test('uploads: the smallest quality that keeps the limit, the one that was named
   expect(bare.accuracy).toBeUndefined();
 });
 
+test('a format that nobody named: JPEG, and WebP beside it where it can be written, is calibrated and is smaller', () => {
+  const remotes = (options: Parameters<typeof candidatesOf>[1] = {}, of = manifest) =>
+    candidatesOf(of, { ...options, upload: { writable: ['jpeg', 'webp'], ...options.upload } })
+      .filter(({ plan }) => plan === 'remote')
+      .map(({ id }) => id);
+  expect(ids().filter((id) => id.startsWith('remote'))).toEqual(['remote/jpeg-0.5']);
+  expect(remotes()).toEqual(['remote/jpeg-0.5', 'remote/webp-0.5']);
+  // What was there before stays: a cut larger than the WebP may still be worth less waiting than its writing.
+  expect(candidatesOf(manifest, { upload: { writable: ['jpeg', 'webp'] } })).toEqual(
+    expect.arrayContaining(candidatesOf(manifest)),
+  );
+  expect(remotes({ maxAccuracyLoss: 0.01 })).toEqual(['remote/jpeg-0.85']); // WebP would be larger
+  expect(remotes({ maxAccuracyLoss: 0.002 })).toEqual(['remote/jpeg-0.95']); // no WebP is that good
+  for (const format of ['jpeg', 'webp'] as const) {
+    expect(remotes({ upload: { format } })).toEqual([`remote/${format}-0.5`]);
+    expect(remotes({ upload: { format, quality: 0.85 } })).toEqual(['remote']);
+  }
+  expect(remotes({ upload: { quality: 0.85 } })).toEqual(['remote', 'remote/webp-0.85']);
+  expect(remotes({ upload: { quality: 0.85 }, maxAccuracyLoss: 0.01 })).toEqual(['remote']);
+  expect(remotes({ upload: { quality: 0.1 } })).toEqual(['remote']); // nobody knows what it loses
+  expect(remotes({}, { ...manifest, uploads: undefined })).toEqual(['remote']);
+  const settings = manifest.uploads!.settings.filter(({ format }) => format === 'webp');
+  const only = { ...manifest, uploads: { encoder: '', settings } };
+  expect(remotes({}, only)).toEqual(['remote/webp-0.5']);
+  expect(remotes({ upload: { writable: ['jpeg'] } }, only)).toEqual(['remote']);
+});
+
 test('tensors travel as they are', () => {
   const { preprocess: _, ...tensors } = manifest;
   expect(candidatesOf(tensors).find(({ plan }) => plan === 'remote')).toMatchObject({

@@ -3,7 +3,7 @@
 import type { PresetName } from '../codec/params.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { ExitOnTheWay } from './exitShares.ts';
-import { type Upload, uploadOf } from './uploads.ts';
+import { type Upload, uploadsOf } from './uploads.ts';
 
 export interface Candidate {
   /** One per candidate: `local`, `remote`, `remote/jpeg-0.5` (quality by calibration), `neck1/isthmus`. */
@@ -31,27 +31,28 @@ export interface CandidateOptions {
   preset?: string | undefined;
   /** No cut behind this one, where tasks hang at it. */
   latest?: number | undefined;
-  /** Without a quality, the smallest that keeps `maxAccuracyLoss`, where uploads are calibrated. */
+  /** What it leaves open is the smallest that keeps `maxAccuracyLoss`, of each format, where uploads are calibrated. */
   upload?: Upload | undefined;
   /** Largest share of pictures that may be answered otherwise than by the whole model. Default 0.04. */
   maxAccuracyLoss?: number | undefined;
 }
 
 /** What the default preset `isthmus` loses on the models of this repository, and a little. */
-const ACCURACY_LOSS = 0.04;
+export const ACCURACY_LOSS = 0.04;
 /** Compression of features that nobody calibrated. */
 const GUESSED: Record<string, number> = { raw: 1, slicer: 9, rans: 10, isthmus: 14, custom: 4 };
 const PRESET: PresetName = 'isthmus';
 
 /**
- * `local`, `remote`, and the natural bottlenecks: cuts whose feature, encoded, weighs less than at every earlier cut and less
- * than the picture (Neurosurgeon, Kang et al. 2017; dynamic split computing, Bakhtiarnia et al. 2022). Per cut the smallest preset
- * within the limit on accuracy, and the most accurate one that still weighs less than the picture.
+ * `local`, `remote` in one format or two, and the natural bottlenecks: cuts whose feature, encoded, weighs less than at every
+ * earlier cut and less than the picture in the larger format (Neurosurgeon, Kang et al. 2017; dynamic split computing, Bakhtiarnia et
+ * al. 2022). Per cut the smallest preset within the limit on accuracy, and the most accurate one that still weighs less than the picture.
  */
 export function candidatesOf(manifest: Manifest, options: CandidateOptions = {}): Candidate[] {
-  const remote = uploadOf(manifest, options.upload, options.maxAccuracyLoss ?? ACCURACY_LOSS);
+  const remotes = uploadsOf(manifest, options.upload, options.maxAccuracyLoss ?? ACCURACY_LOSS);
+  const picture = Math.max(...remotes.map(({ bytes }) => bytes));
   const splits: Candidate[] = [];
-  let smallest = options.cut === undefined ? remote.bytes : Number.POSITIVE_INFINITY;
+  let smallest = options.cut === undefined ? picture : Number.POSITIVE_INFINITY;
   for (const [index, { name }] of manifest.cuts.entries()) {
     if (options.cut !== undefined && options.cut !== index) continue;
     if (options.latest !== undefined && index > options.latest) break;
@@ -61,7 +62,7 @@ export function candidatesOf(manifest: Manifest, options: CandidateOptions = {})
     for (const p of best && best !== least ? [least, best] : [least])
       splits.push({ id: `${name}/${p.preset}`, plan: 'split', cut: index, cutName: name, ...p });
   }
-  return [{ id: 'local', plan: 'local', bytes: 0, accuracy: 1 }, ...splits, remote];
+  return [{ id: 'local', plan: 'local', bytes: 0, accuracy: 1 }, ...splits, ...remotes];
 }
 
 type Option = Required<Pick<Candidate, 'preset' | 'bytes'>> & Pick<Candidate, 'accuracy'>;

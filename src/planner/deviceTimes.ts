@@ -19,8 +19,13 @@ const SCALED = 0.7;
 const GUESSED = 0.1;
 /** Answers without a head after which a machine that was slow may have recovered. */
 const LONG = 20;
+/** After so many more it may be twice as fast as it ever was, three times after as many again, and so on up to there. */
+const RESTED = 12;
+const MOST_RESTED = 4;
 const FIRST_PREPARE_MS = 3;
 const FIRST_ENCODE_MS = 2;
+/** Writing a picture as WebP takes about so many times as long as JPEG: 2.4 to 4.3 times measured (docs/planner.md). */
+const WEBP_TIMES = 3;
 
 export class DeviceTimes {
   readonly #work: Work;
@@ -68,10 +73,12 @@ export class DeviceTimes {
     const stage = `head:${last}`;
     const known = last < 0 || this.#times.has(stage);
     const unknown = this.#anyHead ? SCALED : GUESSED;
-    const rest = this.#quicker || this.#idle > LONG ? Math.max(1, this.#times.slowness) : 1;
+    const rested = this.#quicker || this.#idle > LONG ? Math.max(1, this.#times.slowness) : 1;
+    const rest = Math.max(rested, Math.min(MOST_RESTED, this.#idle / RESTED));
     const head = (this.#head(last) / rest) * (last < 0 ? 1 : known ? this.#times.doubt(stage) : unknown);
-    const encode =
-      (this.#encode(candidate) / rest) * (this.#times.has(`encode:${candidate.id}`) ? 1 : SCALED);
+    const written = `encode:${candidate.id}`;
+    const unsure = this.#times.has(written) ? this.#times.doubt(written) : SCALED;
+    const encode = (this.#encode(candidate) / rest) * unsure;
     return this.#prepare(candidate) + head + encode;
   }
 
@@ -80,7 +87,7 @@ export class DeviceTimes {
    * @returns whether the device changed its speed
    */
   observe(candidate: Candidate, sample: DeviceSample, ended = -1): boolean {
-    const { preprocess = 0, head, encode, other = 0 } = sample;
+    const { preprocess, head, encode, other = 0 } = sample;
     const { exits = [] } = candidate;
     const last = ended < 0 ? this.#last(candidate) : exits[ended]!.cut;
     // The head's time holds that of the exits on the way.
@@ -97,7 +104,9 @@ export class DeviceTimes {
       changed = times.observe(`head:${last}`, head * share);
     }
     const before = this.#prepares.slowness;
-    const jumped = this.#prepares.observe(`prepare:${candidate.plan}`, preprocess + Math.max(0, other));
+    const prepared = (preprocess ?? 0) + Math.max(0, other);
+    const told = preprocess !== undefined || prepared > 0;
+    const jumped = told && this.#prepares.observe(`prepare:${candidate.plan}`, prepared);
     this.#quicker ||= jumped && this.#prepares.slowness < before;
     if (encode !== undefined && candidate.plan !== 'local') {
       this.#encoders.add(`encode:${candidate.id}`);
@@ -156,13 +165,32 @@ export class DeviceTimes {
     return nearest?.ms ?? FIRST_MS_PER_WORK * this.#work.total * share;
   }
 
-  #encode({ plan, id }: Candidate): number {
+  #encode({ plan, id, preset }: Candidate): number {
     if (plan === 'local') return 0;
     const own = this.#times.get(`encode:${id}`);
     if (own !== undefined) return own;
+    if (plan !== 'remote') return this.#feature();
+    const times = preset === 'webp' ? WEBP_TIMES : 1;
+    const same = this.#picture(preset === 'webp');
+    const other = this.#picture(preset !== 'webp');
+    const first = FIRST_ENCODE_MS * this.#times.slowness * times;
+    return same ?? (other === undefined ? first : (other * times ** 2) / WEBP_TIMES);
+  }
+
+  /** Milliseconds of writing a picture in that format, at whatever quality. */
+  #picture(webp: boolean): number | undefined {
+    const stage = [...this.#encoders].find(
+      (one) => one.startsWith('encode:remote') && one.startsWith('encode:remote/webp') === webp,
+    );
+    return stage === undefined ? undefined : this.#times.get(stage);
+  }
+
+  /** Features are written by the codec, as pictures are not: what one takes says nothing about the other. */
+  #feature(): number {
     const known = [...this.#encoders]
-      .map((stage) => this.#times.get(stage)!)
-      .filter((ms) => ms !== undefined);
-    return known.length > 0 ? known.reduce((a, b) => a + b) / known.length : FIRST_ENCODE_MS;
+      .filter((stage) => !stage.startsWith('encode:remote'))
+      .map((stage) => this.#times.get(stage)!);
+    const first = FIRST_ENCODE_MS * this.#times.slowness;
+    return known.length > 0 ? known.reduce((a, b) => a + b) / known.length : first;
   }
 }

@@ -5,6 +5,7 @@ import { type DeviceSample, DeviceTimes } from './deviceTimes.ts';
 import { ExitShares } from './exitShares.ts';
 import type { Forecast } from './limits.ts';
 import { LinkEstimate } from './linkEstimate.ts';
+import { MessageSizes } from './messageSizes.ts';
 import { type ServerSample, ServerTimes } from './serverTimes.ts';
 import type { Work } from './work.ts';
 
@@ -33,7 +34,7 @@ export class Forecaster {
   device: DeviceTimes;
   readonly server: ServerTimes;
   readonly #exits = new ExitShares();
-  readonly #bytes = new Map<string, number>();
+  readonly #sizes = new MessageSizes();
   readonly #observed = new Map<string, number>();
   #replyBytes = REPLY_BYTES;
   #heard = 0;
@@ -52,7 +53,7 @@ export class Forecaster {
   }
 
   forecast(candidate: Candidate): Forecast {
-    const bytes = this.#bytes.get(candidate.id) ?? candidate.bytes;
+    const bytes = this.#sizes.of(candidate);
     const deviceMs = this.device.predict(candidate);
     const crosses = candidate.plan !== 'local';
     const linkMs = crosses ? this.link.predict(bytes, this.#replyBytes) : 0;
@@ -129,8 +130,7 @@ export class Forecaster {
     let changed = this.device.observe(candidate, { ...seen, other }, ended) ? 'this device' : undefined;
     if (ended >= 0) return changed;
     if (candidate.plan === 'local' || seen.uplink === undefined) return changed;
-    const bytes = this.#bytes.get(candidate.id);
-    this.#bytes.set(candidate.id, bytes === undefined ? seen.bytesUp : bytes + 0.2 * (seen.bytesUp - bytes));
+    this.#sizes.observe(candidate, seen.bytesUp);
     this.#replyBytes += 0.3 * (seen.bytesDown - this.#replyBytes);
     if (this.server.observe(candidate, seen, suspected)) changed = 'the server';
     const { bytesUp, bytesDown } = seen;

@@ -21,7 +21,7 @@ export interface Limits {
   /** Work of this device, as against battery and heat. */
   maxDeviceMs?: number;
   maxServerMs?: number;
-  /** Kept with a margin of twice what messages deviate by. */
+  /** Ranks ways, with a margin of twice what messages deviate by; ends nothing. */
   deadlineMs?: number;
 }
 

@@ -15,12 +15,14 @@ const DWELL = 3;
 const CLEARLY = 0.3;
 /** Requests after which less is enough to switch. */
 const LONG = 20;
-/** Share of requests that may be probes. One that takes k times as long as the best choice counts as k. */
+/** What probes may cost, as a share of all requests. One that takes k times as long as the best choice counts as k - 1, or as this. */
 const PROBES = 0.02;
+const LEAST_COST = 0.3;
 const FIRST_PROBES = 3;
 const MOST_PROBES = 4;
 /** Requests after which the first look at the link follows once everything runs here; doubling from look to look. */
 const FIRST_LOOK = 4;
+const MOST_LOOK = 25;
 /** Crossings after which looks become rarer. */
 const KNOWN = 8;
 /** Requests before the same candidate is probed again. */
@@ -65,17 +67,20 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
     const here = all.some(({ candidate }) => ready(candidate)) ? all.filter((f) => ready(f.candidate)) : all;
     const local = here.find(({ candidate }) => candidate.plan === 'local');
     const wanted = all[0] !== here[0] && all[0]!.ms < 0.8 * here[0]!.ms ? { wanted: all[0]!.candidate } : {};
-    const finish = (forecast: Forecast, kind: Decision['kind'], why: string): Decision => {
+    const finish = (forecast: Forecast, kind: Decision['kind'], why: string, races = false): Decision => {
       lastRun.set(forecast.candidate.id, requests);
       if (forecast.candidate.plan !== 'local') crossed = requests;
       const patienceMs = patienceFor(forecast, local, within, kind, forecaster.link, outage);
+      const race = races && patienceMs !== undefined;
+      if (race) lastRun.set('local', requests);
       const ending = forecaster.endingEarly(forecast.candidate);
       const early = ending < NOTABLE ? '' : `; about ${Math.round(100 * ending)} % end at an exit before`;
       return {
         candidate: forecast.candidate,
         predictedMs: forecast.ms,
         deviceMs: forecast.deviceMs,
-        ...(patienceMs !== undefined && { patienceMs }),
+        ...(patienceMs !== undefined && { patienceMs: race ? 0 : patienceMs }),
+        ...(race && { race: { lateMs: patienceMs } }),
         ...{ kind, why: `${why}${early}.`, number: requests },
         ...wanted,
       };
@@ -87,20 +92,18 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
       const faster = others.filter((f) => f.ms < local.ms);
       // What was known of link and server before the outage need not hold after it.
       const maybe = others.filter((f) => forecaster.best(f, local, now()) < local.ms);
-      const back = least(faster.length > 0 ? faster : maybe, (f) => f.linkMs);
+      const back = least(faster.length > 0 ? faster : maybe, (f) => f.deviceMs + f.linkMs);
       if (back && outage.mayTry(now()))
-        return finish(back, 'return', `${back.candidate.id}: a try whether the tail answers again`);
+        return finish(back, 'return', `${back.candidate.id}: a try whether the tail answers again`, true);
       return finish(local, 'stay', 'local: the tail did not answer lately');
     }
     const { best, kind, why } = choice(here, within);
     const sure = suspected < 0 || best.candidate.plan === 'local';
     const probe = kind === 'stay' && sure ? worthProbing(here, best, within) : undefined;
     if (probe) {
-      return finish(
-        probe,
-        'probe',
-        `${probe.candidate.id}: a probe, as it might be faster than ${best.candidate.id}`,
-      );
+      const why = `${probe.candidate.id}: a probe, as it might be faster than ${best.candidate.id}`;
+      // Nobody has to wait for the link while everything runs here.
+      return finish(probe, 'probe', why, best === local);
     }
     if (best.candidate.id !== current?.id) switched = requests;
     if (best.candidate.plan !== 'local') look = FIRST_LOOK;
@@ -158,25 +161,29 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
    */
   function worthProbing(here: readonly Forecast[], best: Forecast, within: Limits): Forecast | undefined {
     const misses = exceeded(best, within, forecaster.link.deviationMs);
+    const home = best.candidate.plan === 'local';
     const few = here.filter(
       (f) =>
         f !== best &&
-        f.ms <= MOST_PROBES * best.ms &&
+        // Nobody waits for a look, but for what it takes here before it is sent.
+        (home ? f.deviceMs <= best.ms : f.ms <= MOST_PROBES * best.ms) &&
         exceeded(f, { ...within, deadlineMs: Number.POSITIVE_INFINITY }, 0).every((l) =>
           misses.includes(l),
         ) &&
         forecaster.best(f, best, now()) < (1 - HYSTERESIS) * best.ms &&
-        (athome(best, f) || requests - (lastRun.get(f.candidate.id) ?? Number.NEGATIVE_INFINITY) > STALE),
+        (home || requests - (lastRun.get(f.candidate.id) ?? Number.NEGATIVE_INFINITY) > STALE),
     );
-    const worth = least(few, (f) => (bold ? forecaster.best(f, best, now()) : f.ms));
+    const worth = least(few, (f) =>
+      bold ? forecaster.best(f, best, now()) : home ? f.deviceMs + f.linkMs / 4 : f.ms,
+    );
     if (!worth) return undefined;
-    const cost = Math.max(1, worth.ms / best.ms);
-    if (athome(best, worth)) {
+    const cost = Math.max(LEAST_COST, worth.ms / best.ms - 1);
+    if (home) {
       // Nothing tells about link and server while all runs here: looks at them, soon after the last crossing and then rarer.
       if (requests - crossed < look) return undefined;
       bold = !bold;
       // The first crossings are slow for other reasons as well (connections, sessions that are compiled): no hurry to believe them.
-      if (forecaster.link.samples >= KNOWN) look = Math.min(1 / PROBES, 2 * look);
+      if (forecaster.link.samples >= KNOWN) look = Math.min(MOST_LOOK, 2 * look);
       return worth;
     }
     if (cost > probes) return undefined;
@@ -209,6 +216,9 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
       }
       const what = forecaster.observe(candidate, heard, now(), suspicion);
       if (what) change = { what, until: requests + DWELL };
+    },
+    prepared(candidate, ms) {
+      if (forecaster.device.observe(candidate, ms)) change = { what: 'this device', until: requests + DWELL };
     },
     failed({ candidate, number }, waitedMs) {
       if (candidate.plan === 'local' || outage.on || number <= suspected) return;
@@ -249,7 +259,5 @@ export function createPlanner({ candidates, work, now, random, limits = {} }: Pl
 function least(forecasts: readonly Forecast[], of: (f: Forecast) => number): Forecast | undefined {
   return forecasts.reduce<Forecast | undefined>((a, b) => (!a || of(b) < of(a) ? b : a), undefined);
 }
-
-const athome = (best: Forecast, other: Forecast) => best.candidate.plan === 'local' && other !== best;
 
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;

@@ -33,6 +33,11 @@ export interface Decision {
    * tells {@link Planner.failed}.
    */
   patienceMs?: number;
+  /**
+   * Both are to begin at once, the crossing and everything here, and the first answer counts: what only has a look keeps nobody
+   * waiting. The other one's times are worth hearing as well; so long after sending a crossing may take, in milliseconds.
+   */
+  race?: { lateMs: number };
   kind: 'only' | 'stay' | 'switch' | 'probe' | 'return';
   /** Counts the decisions of a planner. */
   number: number;
@@ -54,6 +59,8 @@ export interface Planner {
   decide(question?: Question): Decision;
   /** What a run of this candidate took. */
   observe(candidate: Candidate, seen: Observation): void;
+  /** What such a run took here before it was sent, where it had no answer. */
+  prepared(candidate: Candidate, ms: Pick<Observation, 'preprocess' | 'head' | 'encode'>): void;
   /** A crossing that failed; with the milliseconds waited where it was only given up. */
   failed(decision: Pick<Decision, 'candidate' | 'number'>, waitedMs?: number): void;
   /** Every candidate with what is expected of it now, the fastest first. */

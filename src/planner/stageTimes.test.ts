@@ -78,3 +78,30 @@ test('with evidence one odd time is enough, and a stage never run before is meas
   expect(times.get('head:3')).toBeCloseTo(300);
   expect(times.get('head:2')).toBeCloseTo(200);
 });
+
+test('a stage that was measured in a bad moment does not stay slow, and moves no other', () => {
+  const times = warm();
+  for (const ms of [45, 45, 45]) times.observe('head:2', ms);
+  for (let i = 0; i < 12; i++) times.observe('head:2', 38);
+  expect(times.get('head:2')! / 38).toBeCloseTo(1, 1);
+  expect(times.get('head:3')! / 60).toBeGreaterThan(0.93);
+});
+
+test('what was not measured for long is doubted more and more, to a bound', () => {
+  const times = warm();
+  const doubts = Array.from({ length: 4 }, () => {
+    for (let i = 0; i < 150; i++) times.observe('head:1', 20);
+    return times.doubt('head:3');
+  });
+  expect(doubts).toEqual([...doubts].sort((a, b) => b - a));
+  expect(doubts[0]).toBeLessThan(0.85);
+  expect(doubts.at(-1)).toBeGreaterThan(0.6);
+  expect(times.doubt('head:1')).toBeGreaterThan(0.9);
+});
+
+test('on a machine whose times differ much, what would else be odd is chance', () => {
+  const times = warm();
+  for (let i = 0; i < 60; i++) times.observe('head:3', i % 2 ? 45 : 80);
+  expect(times.odd('head:3', 100)).toBe(0);
+  expect(warm().odd('head:3', 100)).toBe(1);
+});

@@ -8,18 +8,30 @@ interface Stage {
   base: number;
   /** As it was restored, until it is measured. */
   restored?: number;
-  /** The last few, at speed 1. */
-  recent: number[];
+  /** The first few, at speed 1, until it is no longer young. */
+  first: number[];
+  /** Variance of the base, in logarithms, when it was measured last. */
+  variance: number;
+  /** Number of that measurement. */
+  measured: number;
 }
 
-const RECENT = 5;
 /** A stage with fewer samples is taken at its fastest: first runs compile and warm caches. */
 const YOUNG = 3;
 /** What was measured once may take so much of that in truth, and what was measured twice. */
 const ONCE = 0.3;
 const FEW_TIMES = 0.9;
+/** Variance of a base that is no longer young, and how much each measurement of whatever stage adds to that of every base. */
+const FIRST_VARIANCE = 0.2 ** 2;
+const STALE_VARIANCE = 0.02 ** 2;
+const MOST_VARIANCE = 0.4 ** 2;
+/** The same of the speed of the machine: it settles at some tenth of a measurement's own. */
+const SPEED_VARIANCE = 0.05 ** 2;
 /** Times that differ from what is expected by more are a machine that changed, if the next one agrees. */
 const ODD = 1.4;
+/** On a machine whose times differ much from each other by so many deviations, but at most that factor. */
+const UNUSUAL = 2.5;
+const MOST_ODD = 2.2;
 /** Milliseconds below which a difference says nothing. */
 const LEAST_MS = 0.5;
 const STAGES = 200;
@@ -38,11 +50,20 @@ export interface Evidence {
   expected?: number | undefined;
 }
 
+/**
+ * Base and speed are estimated together, as by a Kalman filter with one gain for each: what is hardly known takes most of a
+ * surprise. So a base that was measured in a bad moment does not stay wrong, and the first times of a stage do not move the others.
+ */
 export class StageTimes {
   #stages = new Map<string, Stage>();
   #slowness = 1;
+  #speedVariance = SPEED_VARIANCE;
+  /** Measurements of all stages. */
+  #measured = 0;
   /** What was odd last, until the same stage takes its time again or another one agrees. */
   #odd: { stage: string; off: number } | undefined;
+  /** How far times usually are from what is expected, in logarithms. */
+  #noise = 0.1;
 
   /** How many times as long as in the beginning everything takes now. */
   get slowness(): number {
@@ -53,15 +74,18 @@ export class StageTimes {
     return this.#stages.has(stage);
   }
 
-  /** Share of what is known of a stage that it may take in truth: first runs compile, and a few are chance. */
+  /** Share of what is known of a stage that it may take in truth: first runs compile, a few are chance, and old ones were long ago. */
   doubt(stage: string): number {
-    const times = this.#stages.get(stage)?.recent.length ?? 0;
-    return times === 1 ? ONCE : times < YOUNG ? FEW_TIMES : 1;
+    const known = this.#stages.get(stage);
+    if (!known) return 1;
+    const times = known.first.length;
+    const young = times === 1 ? ONCE : times < YOUNG ? FEW_TIMES : 1;
+    return young * Math.exp(-Math.sqrt(this.#varianceOf(known)));
   }
 
   /** Whether it was measured too rarely to be believed. */
   young(stage: string): boolean {
-    return (this.#stages.get(stage)?.recent.length ?? 0) < YOUNG;
+    return (this.#stages.get(stage)?.first.length ?? 0) < YOUNG;
   }
 
   /** @returns milliseconds expected now, undefined where it was never measured */
@@ -73,31 +97,38 @@ export class StageTimes {
   /** @returns 1 where that is too slow to be chance, -1 where it is too fast, else 0 */
   odd(stage: string, ms: number): number {
     const known = this.#stages.get(stage);
-    if (!known || known.recent.length < YOUNG) return 0;
+    if (!known || known.first.length < YOUNG) return 0;
     const expected = known.base * this.#slowness;
     const off = ms / Math.max(expected, 1e-6);
-    const longest = Math.max(...[...this.#stages.values()].map(({ base }) => base)) * this.#slowness;
-    const notable = Math.abs(ms - expected) > Math.max(LEAST_MS, NOTABLE * longest);
-    return notable ? (off > ODD ? 1 : off < 1 / ODD ? -1 : 0) : 0;
+    const notable = Math.abs(ms - expected) > Math.max(LEAST_MS, NOTABLE * this.#longest * this.#slowness);
+    const limit = this.#limit(known);
+    return notable ? (off > limit ? 1 : off < 1 / limit ? -1 : 0) : 0;
   }
 
   /** @returns whether the machine changed its speed */
   observe(stage: string, ms: number, { sure = false, expected: scaled }: Evidence = {}): boolean {
     if (!(ms >= 0 && ms <= MOST_MS)) return false;
+    this.#measured++;
     const known = this.#stages.get(stage);
     if (!known) {
       const times = ms / Math.max(scaled ?? ms, 1e-6);
       const changed = sure && times > UNLIKE;
       if (changed) this.#slowness *= times;
-      if (this.#stages.size < STAGES)
-        this.#stages.set(stage, { base: ms / this.#slowness, recent: [ms / this.#slowness] });
+      if (this.#stages.size < STAGES) this.#stages.set(stage, this.#begun(ms / this.#slowness));
       return changed;
     }
     delete known.restored;
-    if (known.recent.length < YOUNG) return this.#settle(known, ms);
-    const expected = known.base * this.#slowness;
-    const off = ms / Math.max(expected, 1e-6);
-    if (this.odd(stage, ms) !== 0) {
+    if (known.first.length < YOUNG) {
+      known.first.push(ms / this.#slowness);
+      known.base = Math.min(...known.first);
+      known.measured = this.#measured;
+      return false;
+    }
+    const off = ms / Math.max(known.base * this.#slowness, 1e-6);
+    const odd = this.odd(stage, ms) !== 0;
+    const limit = this.#limit(known);
+    if (known.base >= 0.5 * this.#longest) this.#wonder(off);
+    if (odd) {
       const before = this.#odd?.off;
       this.#odd = { stage, off };
       const agrees = before !== undefined && before > 1 === off > 1;
@@ -107,11 +138,10 @@ export class StageTimes {
       return true;
     }
     // A short stage that is off is chance, and says nothing either way about the machine.
-    if (off > ODD || off < 1 / ODD) return this.#settle(known, ms);
-    if (this.#odd?.stage === stage) this.#odd = undefined;
-    // Long stages tell more about the machine than short ones.
-    this.#slowness *= 1 + ((0.2 * ms) / (ms + 2)) * (off - 1);
-    return this.#settle(known, ms);
+    const alike = off <= limit && off >= 1 / limit;
+    if (alike && this.#odd?.stage === stage) this.#odd = undefined;
+    this.#settle(known, ms, off, alike);
+    return false;
   }
 
   /**
@@ -133,21 +163,45 @@ export class StageTimes {
     if (typeof bases !== 'object' || bases === null) return;
     for (const [stage, base] of Object.entries(bases).slice(0, STAGES)) {
       if (typeof base === 'number' && base >= 0 && base <= MOST_MS && !this.#stages.has(stage))
-        this.#stages.set(stage, { base, restored: base, recent: [base] });
+        this.#stages.set(stage, { ...this.#begun(base), restored: base });
     }
   }
 
-  #settle(stage: Stage, ms: number): false {
-    stage.recent.push(ms / this.#slowness);
-    const young = stage.recent.length <= YOUNG;
-    if (stage.recent.length > RECENT) stage.recent.shift();
-    stage.base = young ? Math.min(...stage.recent) : stage.base + 0.02 * (median(stage.recent) - stage.base);
-    return false;
+  #begun(base: number): Stage {
+    return { base, first: [base], variance: FIRST_VARIANCE, measured: this.#measured };
   }
-}
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  get #longest(): number {
+    return Math.max(...[...this.#stages.values()].map(({ base }) => base));
+  }
+
+  #varianceOf({ variance, measured }: Stage): number {
+    return Math.min(MOST_VARIANCE, variance + STALE_VARIANCE * (this.#measured - measured));
+  }
+
+  /** The factor by which such a stage's time may be off without anything having changed. */
+  #limit(stage: Stage): number {
+    const deviation = Math.sqrt(this.#varianceOf(stage) + this.#noise ** 2);
+    return Math.min(MOST_ODD, Math.max(ODD, Math.exp(UNUSUAL * deviation)));
+  }
+
+  #wonder(off: number): void {
+    const distance = Math.min(Math.abs(Math.log(Math.max(off, 1e-6))), 2 * this.#noise);
+    this.#noise += 0.1 * (Math.max(0.02, distance) - this.#noise);
+  }
+
+  /** @param alike whether it says anything about the machine */
+  #settle(stage: Stage, ms: number, off: number, alike: boolean): void {
+    const base = this.#varianceOf(stage);
+    const speed = alike ? this.#speedVariance : 0;
+    // Long stages tell more than short ones, of which clocks and chance are a larger part.
+    const own = (1.25 * this.#noise) ** 2 + (1 / Math.max(ms, 1e-3)) ** 2;
+    const all = base + speed + own;
+    const bounded = Math.min(off, MOST_ODD) - 1;
+    stage.base *= 1 + (base / all) * bounded;
+    stage.variance = base * (1 - base / all);
+    stage.measured = this.#measured;
+    this.#slowness *= 1 + (speed / all) * bounded;
+    if (alike) this.#speedVariance = speed * (1 - speed / all) + SPEED_VARIANCE;
+  }
 }

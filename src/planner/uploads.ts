@@ -1,21 +1,34 @@
-// The `remote` candidate: the picture itself travels, at a quality that is calibrated where somebody measured it
-// (`isthmus calibrate`), else at the usual one with a guess of its bytes.
+// The `remote` candidates: the picture itself travels, in the formats that this device writes, at a quality that is calibrated
+// where somebody measured it (`isthmus calibrate`), else as JPEG at the usual one with a guess of its bytes.
 import type { Manifest } from '../model/manifest.ts';
 
+type Format = 'jpeg' | 'webp';
+
 export interface Upload {
-  format: 'jpeg' | 'webp';
+  /** The only one, where it is named; else what is calibrated and can be written. */
+  format?: Format | undefined;
   /** 0…1, as for a canvas; where it is left out, the calibration decides. */
   quality?: number | undefined;
+  /** What this device can write, as far as that is known. Default: JPEG. */
+  writable?: readonly Format[] | undefined;
 }
 
-/** The candidate `remote`. */
+/** A candidate `remote`. */
 interface RemoteCandidate {
   id: string;
   plan: 'remote';
-  preset: 'jpeg' | 'webp' | 'raw';
+  preset: Format | 'raw';
   quality?: number;
   bytes: number;
   accuracy?: number;
+}
+
+/** A calibrated setting. */
+interface Measured {
+  format: Format;
+  quality: number;
+  bytes: number;
+  accuracy: number;
 }
 
 /** What sessions take where nobody says or measured anything. */
@@ -23,47 +36,85 @@ const USUAL_QUALITY = 0.85;
 /** Bits per pixel of a photograph of the model's input size at that quality. */
 const BITS_PER_PIXEL = { jpeg: 2.2, webp: 1.5 } as const;
 
-/** @param maxAccuracyLoss share of pictures that may be answered otherwise than by the whole model */
-export function uploadOf(
+/**
+ * One, or two where WebP is smaller than JPEG: WebP takes longer to write, so which of them is faster depends on the link, and
+ * measurement tells. Never none.
+ *
+ * @param maxAccuracyLoss share of pictures that may be answered otherwise than by the whole model
+ */
+export function uploadsOf(
   manifest: Manifest,
-  { format, quality }: Upload = { format: 'jpeg' },
+  upload: Upload = {},
   maxAccuracyLoss: number,
-): RemoteCandidate {
-  const { preprocess, uploads } = manifest;
-  const plan = 'remote';
+): RemoteCandidate[] {
+  const { format, quality, writable = ['jpeg'] } = upload;
   // Tensors travel as they are.
-  if (!preprocess) return { id: 'remote', plan, preset: 'raw', bytes: tensorBytes(manifest), accuracy: 1 };
-  const guess = (at: number): RemoteCandidate => ({
-    ...{ id: 'remote', plan, preset: format, quality: at },
-    bytes: pictureBytes(preprocess.crop as [number, number], format, at),
-  });
-  const measured = (uploads?.settings ?? [])
-    .filter((one) => one.format === format && one.figures.agreement !== undefined)
-    .map(({ quality, figures }) => ({ quality, bytes: figures.bytes ?? 0, accuracy: figures.agreement! }))
-    .filter(({ bytes }) => bytes > 0);
-  if (quality !== undefined) {
-    // A picture is worth no less than a coarser one.
-    const near = measured.filter((one) => one.quality <= quality + 1e-6);
-    const { accuracy, ...at } = near.reduce((a, b) => (b.quality > a.quality ? b : a), near[0] ?? NONE);
-    const exact = Math.abs(at.quality - quality) < 1e-6;
-    return {
-      ...guess(quality),
-      ...(exact && { bytes: at.bytes }),
-      ...(accuracy !== undefined && { accuracy }),
-    };
-  }
-  if (measured.length === 0) return guess(USUAL_QUALITY);
+  if (!manifest.preprocess)
+    return [{ id: 'remote', plan: 'remote', preset: 'raw', bytes: tensorBytes(manifest), accuracy: 1 }];
+  const formats = format ? [format] : writable;
+  const measured = measuredOf(manifest).filter((one) => formats.includes(one.format));
   const allowed = measured.filter(({ accuracy }) => 1 - accuracy <= maxAccuracyLoss);
-  const best =
-    allowed.length > 0
-      ? allowed.reduce((a, b) => (b.bytes < a.bytes ? b : a))
-      : measured.reduce((a, b) => (b.accuracy > a.accuracy ? b : a));
-  return { id: `remote/${format}-${best.quality}`, plan, preset: format, ...best };
+  if (quality !== undefined) {
+    const named = atQuality(manifest, measured, format ?? 'jpeg', quality);
+    if (format) return [named];
+    const webp = atQuality(manifest, allowed, 'webp', quality);
+    const other = webp.accuracy === undefined ? [] : [{ ...webp, id: `remote/webp-${quality}` }];
+    return [named, ...other.filter(({ bytes }) => bytes < named.bytes)];
+  }
+  if (measured.length === 0) return [guess(manifest, format ?? 'jpeg', USUAL_QUALITY)];
+  const [jpeg, webp] = (['jpeg', 'webp'] as const).map((one) =>
+    least(allowed.filter((setting) => setting.format === one)),
+  );
+  if (jpeg && webp)
+    return webp.bytes < jpeg.bytes ? [calibrated(jpeg), calibrated(webp)] : [calibrated(jpeg)];
+  // What nothing keeps is told, and left to the limits.
+  return [calibrated(jpeg ?? webp ?? measured.reduce((a, b) => (b.accuracy > a.accuracy ? b : a)))];
 }
 
-const NONE: { quality: number; bytes: number; accuracy?: number } = { quality: Number.NaN, bytes: 0 };
+/** Whether it matters what this device can write. */
+export function formatIsOpen(manifest: Manifest, { format }: Upload): boolean {
+  return format === undefined && measuredOf(manifest).some((one) => one.format === 'webp');
+}
 
-function pictureBytes([width, height]: [number, number], format: Upload['format'], quality: number): number {
+function measuredOf({ preprocess, uploads }: Manifest): Measured[] {
+  if (!preprocess) return [];
+  return (uploads?.settings ?? []).flatMap(({ format, quality, figures: { bytes = 0, agreement } }) =>
+    agreement !== undefined && bytes > 0 ? [{ format, quality, bytes, accuracy: agreement }] : [],
+  );
+}
+
+const least = (settings: readonly Measured[]) =>
+  settings.reduce<Measured | undefined>((a, b) => (a && a.bytes <= b.bytes ? a : b), undefined);
+
+const calibrated = ({ format, ...setting }: Measured): RemoteCandidate => ({
+  ...{ id: `remote/${format}-${setting.quality}`, plan: 'remote', preset: format },
+  ...setting,
+});
+
+function guess({ preprocess }: Manifest, format: Format, quality: number): RemoteCandidate {
+  const bytes = pictureBytes(preprocess!.crop as [number, number], format, quality);
+  return { id: 'remote', plan: 'remote', preset: format, quality, bytes };
+}
+
+/** A picture is worth no less than a coarser one. */
+function atQuality(
+  manifest: Manifest,
+  measured: readonly Measured[],
+  format: Format,
+  quality: number,
+): RemoteCandidate {
+  const near = measured
+    .filter((one) => one.format === format && one.quality <= quality + 1e-6)
+    .reduce<Measured | undefined>((a, b) => (a && a.quality >= b.quality ? a : b), undefined);
+  const exact = near && Math.abs(near.quality - quality) < 1e-6;
+  return {
+    ...guess(manifest, format, quality),
+    ...(exact && { bytes: near.bytes }),
+    ...(near && { accuracy: near.accuracy }),
+  };
+}
+
+function pictureBytes([width, height]: [number, number], format: Format, quality: number): number {
   const bits = width * height * BITS_PER_PIXEL[format] * (0.3 + 0.7 * (quality / USUAL_QUALITY) ** 3);
   return Math.round(bits / 8) + 200;
 }
