@@ -3,6 +3,7 @@ import { isIosLike } from './client/caution.ts';
 import { connectOn } from './client/connect.ts';
 import type { ConnectOptions, Session } from './client/types.ts';
 import { createSafeStore } from './head/store/safeStore.ts';
+import { SegmentCache } from './head/store/segmentCache.ts';
 import { spawnRuntime } from './worker/spawn.ts';
 
 export type * from './client/planTypes.ts';
@@ -10,7 +11,8 @@ export type * from './client/resultTypes.ts';
 export type * from './client/streamTypes.ts';
 export type * from './client/types.ts';
 export { PRESETS } from './codec/params.ts';
-export { IsthmusError } from './errors.ts';
+export { type ErrorCode, IsthmusError } from './errors.ts';
+export type * from './head/runtime.ts';
 
 /**
  * Opens a session with one model at one tail: fetches its manifest, starts a worker, downloads and compiles the
@@ -22,14 +24,16 @@ export { IsthmusError } from './errors.ts';
  * @example
  * const session = await connect('https://tail.example/models/neck10');
  * const { labels, report } = await session.run(file);
- * console.log(labels[0].label, report.bytes.up, report.ms.total);
+ * console.log(labels?.[0]?.label, report.bytes.up, report.ms.total);
  * await session.close();
  */
 export function connect(endpoint: string, options?: ConnectOptions): Promise<Session> {
-  return connectOn({ start: startWorker, kept }, endpoint, options);
+  return connectOn({ start: startWorker, kept, holds }, endpoint, options);
 }
 
 const kept = () => createSafeStore('isthmus-manifests');
+
+const holds = (sha256: string) => new SegmentCache().holds(sha256);
 
 const startWorker = ({ device, worker, wasmPaths, recycle = 'auto' }: ConnectOptions) => {
   const limits =

@@ -1,37 +1,15 @@
 // What the report says that travelled, where the plan that answered is not the one that sent: uploads that were refused cost their
 // user as much as those that were answered.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { servedTiny } from './served.fixture.ts';
 
-let model: TinyModel;
-/** It takes the smaller of two cuts only. */
-let tail: TailServer;
-let photo: Uint8Array;
-let cache: string;
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  photo = await drawnPicture();
-  tail = await createTailServer({
-    ...{ models: model.folder, port: 0, logger: false, threads: 1, maxBodyBytes: 700 },
-  });
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
+// It takes the smaller of two cuts only.
+const { tail, address, photo } = await servedTiny({ maxBodyBytes: 700 });
 
 test('a frame that the tail refused is counted, whoever answers then', async () => {
-  await using session = await connect(`${tail.url}/models/tiny`, { codec: 'raw', transport: 'websocket' });
+  await using session = await connect(address, { codec: 'raw', transport: 'websocket' });
   const small = await session.run(photo, { cut: 'p', mode: 'only-split' });
   expect(small.report.bytes).toMatchObject({ raw: 384 });
   const { report } = await session.run(photo, { cut: 'r1' });

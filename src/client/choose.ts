@@ -24,6 +24,8 @@ export interface Choice {
   keep: boolean;
   /** Milliseconds after sending when this device had better begin as well, where the planner knows. */
   patienceMs?: number;
+  /** The device begins with the crossing to learn about the other one, which is heard as well (Decision.race). */
+  race?: { lateMs: number };
 }
 
 /** What the tail is told about a request. */

@@ -1,20 +1,16 @@
 // connect() in Node: against the real tail, through a proxy that damages what passes, and against what is no tail.
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import { type LocalServer, localServer } from '../transport/localServer.fixture.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { otherCache, servedTiny } from './served.fixture.ts';
 import type { ConnectProgress } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
+const { model, tail, photo } = await servedTiny();
 let proxy: LocalServer;
-let photo: Uint8Array;
 let cache: string;
 /** What the proxy does to the body of an answer; reset before each test. */
 let damage: (path: string, body: Buffer) => Buffer | undefined;
@@ -22,9 +18,6 @@ let damage: (path: string, body: Buffer) => Buffer | undefined;
 let passed: { path: string; token: string | undefined }[];
 
 beforeAll(async () => {
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  photo = await drawnPicture();
   proxy = await localServer(async (req, res, body) => {
     const path = req.url!;
     if (req.headers.upgrade) return void res.destroy(); // it passes HTTP only; links are tested in src/transport
@@ -47,15 +40,9 @@ beforeAll(async () => {
 beforeEach(async () => {
   damage = (_, body) => body;
   passed = [];
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
+  cache = (await otherCache()).folder;
 });
-afterAll(async () => {
-  await proxy?.close();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
+afterAll(() => proxy?.close());
 
 const address = () => `${proxy.url}/models/tiny`;
 const flip = (body: Buffer) => {
@@ -124,6 +111,19 @@ test('a cache that cannot be written never fails a load', async () => {
   process.env.ISTHMUS_CACHE = join(model.path('manifest.json'), 'below-a-file');
   await using session = await connect(address(), { mode: 'only-local' });
   expect((await session.run(photo)).report.ran).toBe('local');
+});
+
+test('a WebSocket that is blocked on the way keeps nobody from starting who can answer here', async () => {
+  for (const mode of ['prefer-split', 'prefer-remote', 'auto'] as const) {
+    await using session = await connect(address(), { mode, transport: 'websocket' });
+    expect((await session.run(photo)).report).toMatchObject({
+      ran: 'local',
+      degraded: expect.stringMatching(/^OFFLINE: /),
+    });
+  }
+  await expect(connect(address(), { mode: 'only-split', transport: 'websocket' })).rejects.toMatchObject({
+    code: 'OFFLINE',
+  });
 });
 
 test('the token goes along with every request', async () => {

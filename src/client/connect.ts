@@ -33,7 +33,8 @@ export async function connectOn(
   let runtime: HeadRuntime | undefined;
   let transport: Transport | undefined;
   const kept = options.offline === false ? undefined : platform.kept?.();
-  const model = lookup(maySurvive(options.mode) ? kept : undefined, String(address));
+  const isHere = (manifest: Manifest) => holdsAll(platform, manifest);
+  const model = lookup(maySurvive(options.mode) ? kept : undefined, String(address), isHere);
   try {
     scope.signal.throwIfAborted();
     onProgress?.({ stage: 'manifest', loaded: 0, total: 0 });
@@ -58,7 +59,7 @@ export async function connectOn(
     if (kept && !away) remember(kept, String(address), { endpoint, manifest });
     const full = segmentsNeeded(manifest, options);
     caution = await cautionOf(platform, String(address), options, full);
-    const need = caution?.latest(manifest, full, options) ?? full;
+    const need = Math.min(full, caution?.allows(manifest, options).last ?? full);
     const careful = caution?.options(options) ?? options;
     runtime = options.runtime ?? (await startOn(platform, careful, scope));
     const times = platform.kept?.();
@@ -70,7 +71,8 @@ export async function connectOn(
       absence = searchTail({ ask, manifest, away });
     } else {
       await scope.race(preload(loader, need, manifest, options));
-      if (warm) await scope.race(warm);
+      // What can answer without its tail starts without its link, as with `auto`: a run that meets none says so.
+      if (warm && !maySurvive(options.mode)) await scope.race(warm);
     }
     const first = editionOf(manifest, runtime, loader, parts, absence);
     // A host's own runtime is one: nothing else can be made ready beside it.
@@ -133,7 +135,7 @@ function editionOf(
     ...(times && { kept: times }),
     ...(caution && { caution }),
   });
-  if (options.standby) standBy(loader, manifest).catch(() => undefined);
+  if (options.standby) loader.upTo(manifest.segments.length - 1, 'quietly').catch(() => undefined);
   return {
     session,
     get last() {
@@ -146,12 +148,6 @@ function editionOf(
   };
 }
 
-/** One segment at a time: a run waits for what is loaded just now, not for all that will be. */
-async function standBy(loader: Loader, { segments }: Manifest): Promise<void> {
-  for (let next = Math.max(0, loader.last + 1); next < segments.length; next++)
-    await loader.upTo(next, 'quietly');
-}
-
 /** Another version of the model, with as much of it on this device as there was of the one before. */
 async function openNext(
   platform: Platform,
@@ -161,7 +157,8 @@ async function openNext(
   signal: AbortSignal,
 ): Promise<Edition> {
   const { options } = parts;
-  const need = segmentsNeeded(manifest, options);
+  const full = segmentsNeeded(manifest, options);
+  const need = Math.min(full, parts.caution?.allows(manifest, options).last ?? full);
   const end = manifest.segments.length - 1;
   const all = before.last === before.session.manifest.segments.length - 1;
   const scope = openScope([signal]);
@@ -215,6 +212,12 @@ function segmentsNeeded(manifest: Manifest, options: ConnectOptions): number {
   if (plans[0] === 'local') return manifest.segments.length - 1;
   if (cut === undefined && manifest.cuts.length === 0 && plans.length > 1) return -1;
   return cut ?? defaultCut(manifest);
+}
+
+/** Looked at, not loaded: a tail that is only slow may still answer meanwhile. */
+async function holdsAll({ holds }: Platform, { segments }: Manifest): Promise<boolean> {
+  for (const { sha256 } of segments) if (!(await holds?.(sha256))) return false;
+  return true;
 }
 
 /** Without a tail a session is worth starting only when everything is on this device. @throws `away` */

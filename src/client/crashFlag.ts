@@ -3,9 +3,9 @@
 import type { KeptThings } from './memory.ts';
 
 export interface CrashFlag {
-  /** Sessions that died before they had answered, one after the other. */
+  /** Pages that died before a session of theirs had answered, one after the other. */
   readonly crashes: number;
-  /** This session has answered: its own mark goes, and the latest of the dead. */
+  /** This session has answered: its own mark goes, and those of the page that died last. */
   proven(): void;
   /** It was closed properly. */
   end(): void;
@@ -20,6 +20,11 @@ interface Marks {
 
 const PREFIX = 'isthmus-loading';
 const lockOf = (id: string) => `${PREFIX}|${id}`;
+const newName = () => `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+/** A page dies once, whatever number of sessions it had. */
+const PAGE = newName();
+const pageOf = (id: string) => id.split('.', 1)[0]!;
+let sessions = 0;
 
 /**
  * Raises the flag for a session that begins. Without a page, or where the browser gives no locks to tell the living from the
@@ -31,8 +36,8 @@ const lockOf = (id: string) => `${PREFIX}|${id}`;
 export async function raiseFlag(about: string, kept?: KeptThings): Promise<CrashFlag | undefined> {
   const locks = globalThis.navigator?.locks;
   if (!locks || typeof document === 'undefined') return undefined;
-  const marks = marksOf(about, kept);
-  const id = `${Date.now()}-${Math.random().toString(36).slice(2)}`;
+  const marks = marksOf(about, locks, kept);
+  const id = `${PAGE}.${++sessions}`;
   try {
     const ids = await marks.ids();
     const { held = [] } = await locks.query();
@@ -52,19 +57,19 @@ function watch(marks: Marks, id: string, dead: string[], release: () => void): C
     marks.drop(id);
     release();
   };
-  marks.put(id);
   // Leaving is no crash, and what the system does to a page in the background says nothing about the model.
   addEventListener('pagehide', end, { signal: left.signal });
   const seen = () => (document.hidden || proven ? marks.drop(id) : marks.put(id));
+  seen();
   document.addEventListener('visibilitychange', seen, { signal: left.signal });
   return {
-    crashes: dead.length,
+    crashes: new Set(dead.map(pageOf)).size,
     proven() {
       if (proven) return;
       proven = true;
       marks.drop(id);
-      const last = dead.pop();
-      if (last) marks.drop(last);
+      const last = dead.map(pageOf).sort().at(-1); // they begin with the time
+      for (const mark of dead) if (pageOf(mark) === last) marks.drop(mark);
     },
     end,
   };
@@ -76,7 +81,7 @@ function holdLock(locks: LockManager, name: string): Promise<() => void> {
   });
 }
 
-function marksOf(about: string, kept: KeptThings | undefined): Marks {
+function marksOf(about: string, locks: LockManager, kept: KeptThings | undefined): Marks {
   const prefix = `${PREFIX}|${about}|`;
   try {
     const storage = localStorage; // throws where site data are blocked
@@ -96,8 +101,11 @@ function marksOf(about: string, kept: KeptThings | undefined): Marks {
     };
   } catch {
     const ids = async () => (await kept?.get<string[]>(prefix)) ?? [];
+    // One after the other, those of other tabs included: each reads what the one before has written.
     const change = (to: (now: string[]) => string[]) =>
-      void ids().then(async (now) => kept?.set(prefix, to(now)));
+      void locks
+        .request(`${PREFIX}-change|${about}`, async () => kept?.set(prefix, to(await ids())))
+        .catch(() => undefined);
     return {
       ids,
       put: (id) => change((now) => [...now.filter((other) => other !== id), id]),

@@ -1,9 +1,9 @@
 // A float16 cut from end to end in Node: head, every preset, the real tail, the answer; and the tail's JSON, which speaks
 // of numbers and not of bit patterns.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decodeTensor } from '../codec/cpu/decode.ts';
 import { encodeTensor } from '../codec/cpu/encode.ts';
 import { PRESETS, type PresetName, resolveCodec } from '../codec/params.ts';
@@ -11,43 +11,34 @@ import { toFloat16, toFloat32 } from '../codec/reference/float16.ts';
 import { connect } from '../index.node.ts';
 import { partition } from '../model/index.ts';
 import { randomFeeds, relativeDifference, runChain, runModel } from '../model/node/chain.ts';
+import { writeModelFolder } from '../model/node/modelFolder.ts';
 import { ELEMENT } from '../model/tensorInfo.ts';
 import { model, node, value } from '../model/testGraphs.fixture.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import type { Tensor } from '../tensor.ts';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { writeFrame } from '../wire/writeFrame.ts';
-
-let folder: string;
-let tail: TailServer;
+import { served } from './served.fixture.ts';
 
 /** x → k float16 → y = 2·k in float32, h = k: an output of halves. */
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'isthmus-half-'));
-  process.env.ISTHMUS_CACHE = join(folder, 'cache');
-  const bytes = model({
-    nodes: [
-      node('Cast', 'x', 'k', { to: ELEMENT.float16 }),
-      node('Cast', 'k', 'k32', { to: ELEMENT.float32 }),
-      node('Add', 'k32 k32', 'y'),
-      node('Cast', 'y', 'h', { to: ELEMENT.float16 }),
-    ],
-    inputs: [value('x', [1, 64])],
-    outputs: [value('y', [1, 64]), value('h', [1, 64], ELEMENT.float16)],
-  });
-  const { manifest, files } = await partition(bytes, { name: 'half', cuts: [['k']] });
-  const dir = join(folder, 'models', 'half');
-  await mkdir(dir, { recursive: true });
-  await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest));
+const bytes = model({
+  nodes: [
+    node('Cast', 'x', 'k', { to: ELEMENT.float16 }),
+    node('Cast', 'k', 'k32', { to: ELEMENT.float32 }),
+    node('Add', 'k32 k32', 'y'),
+    node('Cast', 'y', 'h', { to: ELEMENT.float16 }),
+  ],
+  inputs: [value('x', [1, 64])],
+  outputs: [value('y', [1, 64]), value('h', [1, 64], ELEMENT.float16)],
+});
+const models = await mkdtemp(join(tmpdir(), 'isthmus-half-'));
+const { manifest, files } = await partition(bytes, { name: 'half', cuts: [['k']] });
+await writeModelFolder(join(models, 'half'), { manifest, files });
+const { tail } = await served(models);
+
+test('the chain of segments equals the model', async () => {
   const feeds = randomFeeds(manifest.inputs);
   const chained = await runChain([...files.values()], feeds);
   expect(relativeDifference(await runModel(bytes, feeds), chained)).toBe(0); // what `isthmus split --verify` does
-  for (const [name, content] of files) await writeFile(join(dir, name), content);
-  tail = await createTailServer({ models: join(folder, 'models'), port: 0, logger: false, threads: 1 });
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await rm(folder, { recursive: true, force: true });
 });
 
 const x = Float32Array.from({ length: 64 }, (_, i) => Math.sin(i * 12.9898 + 1) * 40);

@@ -1,17 +1,14 @@
 // A live session whose tail loads another version of the model: a real tail that reloads its folder, real segments on both
 // sides, and weights of which every one differs, so that a run of half the one and half the other would show.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { writeFile } from 'node:fs/promises';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { connect } from '../index.node.ts';
 import { partition } from '../model/index.ts';
 import { type Manifest, modelTag } from '../model/manifest.ts';
 import { readOnnx, writeOnnx } from '../model/onnx.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import type { Result } from './resultTypes.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { otherCache, servedTiny } from './served.fixture.ts';
 import type { ConnectOptions, Session } from './types.ts';
 
 interface Version {
@@ -21,26 +18,12 @@ interface Version {
   label: string;
 }
 
-let model: TinyModel;
-let tail: TailServer;
-let photo: Uint8Array;
-let cache: string;
+const { model, tail, address, photo } = await servedTiny({ modelGraceMs: 0 });
 let old: Version;
 let next: Version;
 let noCut: Manifest;
 
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  photo = await drawnPicture();
-  tail = await createTailServer({
-    models: model.folder,
-    port: 0,
-    logger: false,
-    threads: 1,
-    modelGraceMs: 0,
-  });
   old = await known(model.manifest);
   const retrained = readOnnx(model.whole);
   for (const { rawData } of retrained.graph.initializer) {
@@ -52,11 +35,6 @@ beforeAll(async () => {
   expect(Math.max(...old.logits.map((x, i) => Math.abs(x - next.logits[i]!)))).toBeGreaterThan(0.1);
 });
 beforeEach(() => serve(old.manifest));
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
 
 /** Its files lie beside the others' in the folder; the manifest says which ones count. */
 async function written(whole: Uint8Array, cuts: string[], labels: string[]): Promise<Manifest> {
@@ -81,8 +59,7 @@ async function known(manifest: Manifest): Promise<Version> {
   return { manifest, logits: values({ outputs }), label: labels![0]!.label };
 }
 
-const open = (options: ConnectOptions = {}) =>
-  connect(`${tail.url}/models/tiny`, { codec: 'raw', cut: 'r1', ...options });
+const open = (options: ConnectOptions = {}) => connect(address, { codec: 'raw', cut: 'r1', ...options });
 const values = ({ outputs }: Pick<Result, 'outputs'>) => Array.from(outputs.logits!.data as Float32Array);
 
 /** An answer is wholly that of the version which its report names. */
@@ -198,37 +175,31 @@ test('a version that the options of the session do not suit is named, not taken'
 
 test('a new version that cannot be fetched changes nothing; deadline, abort and close end the waiting', async () => {
   await using link = await tcpProxy(tail.port);
-  const fresh = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = fresh; // so that its segments are not here yet
-  try {
-    const address = `http://127.0.0.1:${link.port}/models/tiny`;
-    const options = { mode: 'only-split', codec: 'raw', cut: 'r1', transport: 'fetch' } as const;
-    const stuck = () => link.set({ bytesPerSecond: 1000 });
-    for (const end of ['deadline', 'abort', 'close'] as const) {
-      await serve(old.manifest);
-      const session = await connect(address, options);
-      await session.run(photo);
-      await serve(next.manifest);
-      stuck();
-      const reason = new Error('not any more');
-      const controller = new AbortController();
-      const running = session.run(photo, {
-        signal: controller.signal,
-        ...(end === 'deadline' && { deadlineMs: 600 }),
-      });
-      setTimeout(() => {
-        if (end === 'abort') controller.abort(reason);
-        if (end === 'close') void session.close();
-      }, 600);
-      const thrown = { deadline: { code: 'DEADLINE_EXCEEDED' }, abort: reason, close: { code: 'CLOSED' } };
-      await expect(running).rejects.toMatchObject(thrown[end]);
-      expect(session.manifest.id).toBe(old.manifest.id);
-      await session.close();
-      link.set({ bytesPerSecond: 0 });
-      link.cut();
-    }
-  } finally {
-    process.env.ISTHMUS_CACHE = cache;
-    await rm(fresh, { recursive: true, force: true });
+  using _fresh = await otherCache(); // so that its segments are not here yet
+  const slow = `http://127.0.0.1:${link.port}/models/tiny`;
+  const options = { mode: 'only-split', codec: 'raw', cut: 'r1', transport: 'fetch' } as const;
+  const stuck = () => link.set({ bytesPerSecond: 1000 });
+  for (const end of ['deadline', 'abort', 'close'] as const) {
+    await serve(old.manifest);
+    const session = await connect(slow, options);
+    await session.run(photo);
+    await serve(next.manifest);
+    stuck();
+    const reason = new Error('not any more');
+    const controller = new AbortController();
+    const running = session.run(photo, {
+      signal: controller.signal,
+      ...(end === 'deadline' && { deadlineMs: 600 }),
+    });
+    setTimeout(() => {
+      if (end === 'abort') controller.abort(reason);
+      if (end === 'close') void session.close();
+    }, 600);
+    const thrown = { deadline: { code: 'DEADLINE_EXCEEDED' }, abort: reason, close: { code: 'CLOSED' } };
+    await expect(running).rejects.toMatchObject(thrown[end]);
+    expect(session.manifest.id).toBe(old.manifest.id);
+    await session.close();
+    link.set({ bytesPerSecond: 0 });
+    link.cut();
   }
 });

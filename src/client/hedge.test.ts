@@ -1,43 +1,23 @@
 // Hedged runs against the real tail over a link that goes silent or refuses: the device answers in time, and says why.
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { readdir } from 'node:fs/promises';
+import { afterEach, expect, test } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
-import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { IsthmusError } from '../errors.ts';
+import { nodeRuntime } from '../head/node/nodeRuntime.ts';
+import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import { hedge, Patience } from './hedge.ts';
 import type { Result } from './resultTypes.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { linkTo, otherCache, servedTiny } from './served.fixture.ts';
 import type { ConnectOptions, Session } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let proxy: TcpProxy;
-let photo: Uint8Array;
-let cache: string;
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  proxy = await tcpProxy(tail.port);
-  photo = await drawnPicture();
-});
+const { model, tail, photo } = await servedTiny();
+const { proxy, address } = await linkTo(tail);
 afterEach(() => proxy.set(HEALTHY));
-afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
 
 /** A session that has crossed once, and has the whole model here where `warm`. */
 async function open(options: ConnectOptions = {}, warm = true): Promise<Session> {
-  const session = await connect(`http://127.0.0.1:${proxy.port}/models/tiny`, { codec: 'raw', ...options });
+  const session = await connect(address, { codec: 'raw', ...options });
   if (warm) await session.run(photo, { mode: 'only-local' });
   expect((await session.run(photo, { deadlineMs: 20_000 })).report.ran).not.toBe('local');
   return session;
@@ -83,14 +63,29 @@ test('a deadline is met here when the tail would miss it, and cannot be where th
   await expect(only).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   proxy.set(HEALTHY);
 
-  process.env.ISTHMUS_CACHE = '';
-  try {
-    await using bare = await open({ transport: 'fetch' }, false);
-    proxy.set({ blackhole: true });
-    await expect(bare.run(photo, { deadlineMs: 500 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-  } finally {
-    process.env.ISTHMUS_CACHE = cache;
-  }
+  using _none = await otherCache('');
+  await using bare = await open({ transport: 'fetch' }, false);
+  proxy.set({ blackhole: true });
+  await expect(bare.run(photo, { deadlineMs: 500 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+});
+
+test('what the device waited for once, as for another worker, is not what it is expected to take', async () => {
+  const runtime = nodeRuntime();
+  let waitMs = 1000;
+  const revived: HeadRuntime = {
+    ...runtime,
+    async local(...args) {
+      await later(waitMs);
+      waitMs = 0;
+      return runtime.local(...args);
+    },
+  };
+  await using session = await open({ transport: 'fetch', runtime: revived });
+  expect(waitMs).toBe(0);
+  proxy.set({ latencyMs: 200 });
+  // With 1.25 s for the device nothing would be left to wait for the tail.
+  const { report } = await session.run(photo, { deadlineMs: 1400 });
+  expect(report).toMatchObject({ ran: 'split', transport: 'fetch' });
 });
 
 test('a tail that refuses connections costs less than a second where the model is here', async () => {
@@ -108,19 +103,14 @@ test('a tail that refuses connections costs less than a second where the model i
 });
 
 test('standby fetches the whole model behind the session', async () => {
-  const own = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = own;
-  try {
-    await using session = await open({ transport: 'fetch', standby: true }, false);
-    const whole = async () => (await readdir(own)).filter((file) => /^segment-\w+\.bin$/.test(file)).length;
-    await expect.poll(whole, { timeout: 10_000 }).toBe(model.manifest.segments.length);
-    proxy.set({ blackhole: true });
-    const { report } = await session.run(photo);
-    expect(report).toMatchObject({ ran: 'local', degraded: expect.stringMatching(/^STALL: /) });
-  } finally {
-    process.env.ISTHMUS_CACHE = cache;
-    await rm(own, { recursive: true, force: true });
-  }
+  using own = await otherCache();
+  await using session = await open({ transport: 'fetch', standby: true }, false);
+  const whole = async () =>
+    (await readdir(own.folder)).filter((file) => /^segment-\w+\.bin$/.test(file)).length;
+  await expect.poll(whole, { timeout: 10_000 }).toBe(model.manifest.segments.length);
+  proxy.set({ blackhole: true });
+  const { report } = await session.run(photo);
+  expect(report).toMatchObject({ ran: 'local', degraded: expect.stringMatching(/^STALL: /) });
 });
 
 test('patience: the 95th percentile of recent crossings, within its bounds and the deadline', () => {
@@ -191,4 +181,49 @@ test('trouble calls the device at once; an overtaken crossing is told to stop, a
   });
   expect(tailFirst.by).toBe('tail');
   expect(here?.aborted).toBe(true);
+});
+
+const soon = <T>(ms: number, value: T) => new Promise<T>((resolve) => setTimeout(resolve, ms, value));
+
+test('of two that race the first answers and the second is heard, whichever it is', async () => {
+  const heard: unknown[] = [];
+  const late = { ms: 5000, heard: (second: unknown) => void heard.push(second) };
+  const race = (tailMs: number, deviceMs: number) =>
+    hedge({
+      ...{ cross: () => soon(tailMs, 'there'), local: () => soon(deviceMs, 'here'), patienceMs: 0 },
+      ...{ signal, late },
+    });
+  expect(await race(10, 200)).toEqual({ by: 'tail', answer: 'there' });
+  await expect.poll(() => heard).toEqual([{ by: 'device', answer: 'here' }]);
+  expect(await race(200, 10)).toMatchObject({ by: 'device', answer: 'here', trouble: undefined });
+  await expect.poll(() => heard).toEqual([expect.anything(), { by: 'tail', answer: 'there' }]);
+});
+
+test('a crossing that is too late even for that is ended, and one that fails is told of; once', async () => {
+  const heard: { by: string; error?: IsthmusError | undefined }[] = [];
+  const late = { ms: 40, heard: (second: (typeof heard)[number]) => void heard.push(second) };
+  let ended = false;
+  const silent = (signal: AbortSignal) =>
+    new Promise<string>((_, reject) =>
+      signal.addEventListener('abort', () => {
+        ended = true;
+        reject(signal.reason);
+      }),
+    );
+  const local = () => soon(5, 'here');
+  await hedge({ cross: silent, local, patienceMs: 0, signal, late });
+  expect(ended).toBe(false);
+  await expect.poll(() => heard).toEqual([{ by: 'nobody', error: undefined, afterMs: expect.any(Number) }]);
+  expect(ended).toBe(true);
+  const away = new IsthmusError('OFFLINE', 'gone');
+  const failing = () => soon(30, 0).then(() => Promise.reject(away));
+  expect(await hedge({ cross: failing, local, patienceMs: 0, signal, late })).toMatchObject({ by: 'device' });
+  await expect.poll(() => heard.at(-1)).toMatchObject({ by: 'nobody', error: away });
+  // A link that fails before anybody answered is the answer's own trouble.
+  const slow = () => soon(60, 'here');
+  const gone = () => soon(20, 0).then(() => Promise.reject(away));
+  const first = await hedge({ cross: gone, local: slow, patienceMs: 0, signal, late });
+  expect(first).toMatchObject({ by: 'device', trouble: away });
+  await soon(80, 0);
+  expect(heard).toHaveLength(2);
 });

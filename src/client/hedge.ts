@@ -1,5 +1,6 @@
 // Hedging: when the tail takes longer than it usually does, or is in trouble, the whole model begins here as well, and the
-// first answer counts. It knows neither plans nor links; the session says what crossing and computing here mean.
+// first answer counts; where both began on purpose, the second is heard as well. It knows neither plans nor links; the session says
+// what crossing and computing here mean.
 import { anySignal } from '../abort.ts';
 import { IsthmusError } from '../errors.ts';
 
@@ -25,7 +26,7 @@ export class Patience {
     if (this.#crossings.length > WINDOW) this.#crossings.shift();
   }
 
-  /** Milliseconds that the whole model took here, loading not counted. */
+  /** Milliseconds that the whole model took here: its stages, not what was waited for before (loads, other runs, a device made anew). */
   computed(ms: number): void {
     this.#locals.push(ms);
     if (this.#locals.length > LOCAL_WINDOW) this.#locals.shift();
@@ -55,6 +56,8 @@ export interface HedgeParts<C, L> {
   patienceMs: number;
   /** Ends the crossing. */
   signal: AbortSignal;
+  /** Lets the second end as well and tells of it, where it is worth hearing; so many milliseconds after sending a crossing may take. */
+  late?: { ms: number; heard(second: Second<C, L>): void } | undefined;
 }
 
 export type Hedged<C, L> =
@@ -62,44 +65,75 @@ export type Hedged<C, L> =
   /** `trouble` is what is known to be wrong with the tail; without any it was only silent for `afterMs`. */
   | { by: 'device'; answer: L; trouble: IsthmusError | undefined; afterMs: number };
 
+export type Second<C, L> =
+  | { by: 'tail'; answer: C }
+  | { by: 'device'; answer: L }
+  /** A crossing that failed, or that was given up, which is no error. */
+  | { by: 'nobody'; error: IsthmusError | undefined; afterMs: number };
+
 /**
  * Whichever answers first. The other's answer is dropped, and the tail is told that nobody waits for it any more.
  *
  * @throws what `cross` throws, where the device has not begun or fails too; never what only `local` throws
  */
-export function hedge<C, L>({ cross, local, patienceMs, signal }: HedgeParts<C, L>): Promise<Hedged<C, L>> {
+export function hedge<C, L>({
+  cross,
+  local,
+  patienceMs,
+  signal,
+  late,
+}: HedgeParts<C, L>): Promise<Hedged<C, L>> {
   const began = performance.now();
   const answered = new AbortController();
   return new Promise((resolve, reject) => {
-    let over = false;
+    let first: 'tail' | 'device' | 'nobody' | undefined;
     let here: Promise<void> | undefined;
     let trouble: IsthmusError | undefined;
-    const finish = (settle: () => void) => {
-      if (over) return;
-      over = true;
+    const elapsed = () => performance.now() - began;
+    const finish = (by: typeof first, settle: () => void) => {
+      if (first) return;
+      first = by;
       clearTimeout(timer);
       settle();
+      if (!late || by === 'nobody') answered.abort();
+      else if (by === 'device' && !trouble) timer = setTimeout(giveUp, Math.max(0, late.ms - elapsed()));
+    };
+    const giveUp = () => {
       answered.abort();
+      heard({ by: 'nobody', error: undefined, afterMs: elapsed() });
+    };
+    const heard = (second: Second<C, L>) => {
+      if (!late || !first || first === second.by || first === 'nobody' || signal.aborted) return;
+      clearTimeout(timer);
+      first = 'nobody'; // there is no third
+      late.heard(second);
     };
     const begin = () => {
-      if (over || here || signal.aborted) return;
-      const afterMs = performance.now() - began;
+      if (first || here || signal.aborted) return;
+      const afterMs = elapsed();
       here = local(anySignal(signal, answered.signal)).then(
-        (answer) => finish(() => resolve({ by: 'device', answer, trouble, afterMs })),
+        (answer) => {
+          heard({ by: 'device', answer });
+          finish('device', () => resolve({ by: 'device', answer, trouble, afterMs }));
+        },
         () => undefined, // the tail may still answer
       );
     };
-    const timer = setTimeout(begin, Math.min(patienceMs, 0x7fffffff));
+    let timer = setTimeout(begin, Math.min(patienceMs, 0x7fffffff));
     const onTrouble = (thrown: unknown) => {
       if (thrown instanceof IsthmusError) trouble ??= thrown;
       begin();
     };
     cross(anySignal(signal, answered.signal), onTrouble).then(
-      (answer) => finish(() => resolve({ by: 'tail', answer })),
+      (answer) => {
+        heard({ by: 'tail', answer });
+        finish('tail', () => resolve({ by: 'tail', answer }));
+      },
       (thrown: unknown) => {
         clearTimeout(timer);
         if (thrown instanceof IsthmusError) trouble = thrown;
-        const fail = () => finish(() => reject(thrown));
+        heard({ by: 'nobody', error: trouble, afterMs: elapsed() });
+        const fail = () => finish('nobody', () => reject(thrown));
         if (here && !signal.aborted) here.then(fail);
         else fail();
       },

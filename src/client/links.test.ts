@@ -1,26 +1,18 @@
 // Sessions over every transport to the real tail: the same answer, a report that names its way, deadlines and priorities
 // that reach the tail, and a tail that is restarted under the session.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { WebTransport as NodeWebTransport } from 'rwebtransport';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { makeDevCertificate } from '../tail/listen/devCertificate.ts';
 import type { InferOptions, TailBackend } from '../tail/run/backend.ts';
 import { createOrtBackend } from '../tail/run/ortBackend.ts';
 import { createThreads } from '../tail/run/threads.ts';
+import { testCertificate } from '../tail/testTails.fixture.ts';
 import type { WebTransportClass } from '../transport/webtransport.ts';
 import type { Result } from './resultTypes.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { servedTiny } from './served.fixture.ts';
 import type { ConnectOptions } from './types.ts';
 
 const webTransport = NodeWebTransport as unknown as WebTransportClass;
-let model: TinyModel;
-let tail: TailServer;
-let photo: Uint8Array;
-let folder: string;
 /** What the backend was asked with, the latest last. */
 const asked: InferOptions[] = [];
 
@@ -40,28 +32,11 @@ function noting(): TailBackend {
   };
 }
 
-async function startTail(port = 0): Promise<TailServer> {
-  const tls = await makeDevCertificate(join(folder, 'certificate'));
-  return createTailServer({
-    ...{ models: model.folder, port, tls, logger: false, threads: 1, backend: noting() },
-  });
-}
-
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'isthmus-links-'));
-  process.env.ISTHMUS_CACHE = join(folder, 'cache');
-  model = await tinyModel();
-  tail = await startTail();
-  photo = await drawnPicture();
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
-});
+const tls = await testCertificate();
+const { tail, startTail, photo, address: secure } = await servedTiny({ tls, backend: noting() });
 
 /** Plain HTTP, which the tail answers on loopback: the certificate is known to WebTransport only, by its hash. */
-const address = () => `${tail.url.replace('https:', 'http:')}/models/tiny`;
+const address = secure.replace('https:', 'http:');
 const logits = ({ outputs }: Result) => [...(outputs.logits!.data as Float32Array)];
 
 test('the same answer over every transport, and the report says which', async () => {
@@ -73,14 +48,14 @@ test('the same answer over every transport, and the report says which', async ()
     ['webtransport', 'always'],
   ] as const) {
     const options: ConnectOptions = { mode: 'only-split', transport, datagrams, webTransport };
-    await using session = await connect(address(), options);
+    await using session = await connect(address, options);
     const result = await session.run(photo);
     expect(result.report).toMatchObject({ ran: 'split', transport });
     answers.set(`${transport} ${datagrams}`, logits(result));
   }
   const [first, ...others] = answers.values();
   for (const other of others) expect(other).toEqual(first);
-  await using session = await connect(address(), { mode: 'only-remote', transport: 'websocket' });
+  await using session = await connect(address, { mode: 'only-remote', transport: 'websocket' });
   expect((await session.run(photo)).report).toMatchObject({ ran: 'remote', transport: 'websocket' });
   const local = await session.run(photo, { mode: 'only-local' });
   expect(local.report.transport).toBeUndefined();
@@ -89,7 +64,7 @@ test('the same answer over every transport, and the report says which', async ()
 test.each(['fetch', 'websocket', 'webtransport'] as const)(
   '%s: deadline and priority reach the tail',
   async (transport) => {
-    await using session = await connect(address(), { mode: 'only-split', transport, webTransport });
+    await using session = await connect(address, { mode: 'only-split', transport, webTransport });
     for (const [priority, urgency] of [
       ['high', 1],
       ['low', 5],
@@ -109,25 +84,30 @@ test.each(['fetch', 'websocket', 'webtransport'] as const)(
 
 test('a wrong transport, priority or use of datagrams is an option that is wrong', async () => {
   const wrong = { code: 'OPTION_INVALID' };
-  await expect(connect(address(), { transport: 'pigeon' as 'fetch' })).rejects.toMatchObject(wrong);
-  await expect(connect(address(), { datagrams: 'some' as 'auto' })).rejects.toMatchObject(wrong);
-  await using session = await connect(address(), { mode: 'only-remote', transport: 'fetch' });
+  await expect(connect(address, { transport: 'pigeon' as 'fetch' })).rejects.toMatchObject(wrong);
+  await expect(connect(address, { datagrams: 'some' as 'auto' })).rejects.toMatchObject(wrong);
+  await using session = await connect(address, { mode: 'only-remote', transport: 'fetch' });
   await expect(session.run(photo, { priority: 'urgent' as 'high' })).rejects.toMatchObject(wrong);
 });
 
-test('a kind that the platform lacks is refused when connecting, in every mode that crosses', async () => {
-  for (const mode of ['prefer-split', 'only-remote'] as const) {
-    await expect(connect(address(), { mode, transport: 'webtransport' })).rejects.toMatchObject({
+test('a kind that the platform lacks is refused when connecting, where nothing else could answer', async () => {
+  for (const mode of ['only-split', 'only-remote'] as const) {
+    await expect(connect(address, { mode, transport: 'webtransport' })).rejects.toMatchObject({
       code: 'OFFLINE',
       message: expect.stringMatching(/No webtransport is possible.*transport: 'auto'/),
     });
   }
-  await using home = await connect(address(), { mode: 'only-local', transport: 'webtransport' });
+  await using session = await connect(address, { mode: 'prefer-split', transport: 'webtransport' });
+  expect((await session.run(photo)).report).toMatchObject({
+    ran: 'local',
+    degraded: expect.stringMatching(/^OFFLINE: No webtransport is possible/),
+  });
+  await using home = await connect(address, { mode: 'only-local', transport: 'webtransport' });
   expect((await home.run(photo)).report.ran).toBe('local');
 });
 
 test('a tail that is restarted under the session: every run is answered, at last over a link again', async () => {
-  await using session = await connect(address(), { mode: 'prefer-split', webTransport });
+  await using session = await connect(address, { mode: 'prefer-split', webTransport });
   const ways = new Set<string>();
   const run = async () => {
     const { report } = await session.run(photo);
@@ -149,7 +129,7 @@ test('a tail that is restarted under the session: every run is answered, at last
   await tail.close({ graceMs: 2000 });
   await Promise.all(running); // there or, where the tail was gone before the feature was ready, here
   expect((await run()).ran).toBe('local');
-  tail = await startTail(port);
+  await startTail({ port, backend: noting() });
   await linked();
   expect(ways.has('local')).toBe(true);
 });

@@ -1,57 +1,30 @@
 // Starting without a tail, from what an earlier visit left on this machine; and going over to the tail when it is back.
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
-import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { IsthmusError } from '../errors.ts';
 import { connect } from '../index.node.ts';
 import { type Manifest, manifestId, modelTag } from '../model/manifest.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import { searchTail } from './offline.ts';
 import type { Result } from './resultTypes.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { cacheFolder, linkTo, otherCache, servedTiny } from './served.fixture.ts';
 import type { ConnectOptions } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let proxy: TcpProxy;
-let photo: Uint8Array;
-let cache: string;
-let manifestText: string;
+const { model, tail, photo } = await servedTiny({ modelGraceMs: 0 });
+const { proxy, address } = await linkTo(tail);
+const manifestText = await readFile(model.path('manifest.json'), 'utf8');
 
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  manifestText = await readFile(model.path('manifest.json'), 'utf8');
-  tail = await createTailServer({
-    models: model.folder,
-    port: 0,
-    logger: false,
-    threads: 1,
-    modelGraceMs: 0,
-  });
-  proxy = await tcpProxy(tail.port);
-  photo = await drawnPicture();
   await visit();
 });
 afterEach(() => {
   proxy.set(HEALTHY);
   vi.useRealTimers();
 });
-afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
-
-const address = () => `http://127.0.0.1:${proxy.port}/models/tiny`;
 const logits = ({ outputs }: Result) => Array.from(outputs.logits!.data as Float32Array);
-const open = (options: ConnectOptions = {}) => connect(address(), { codec: 'raw', ...options });
+const open = (options: ConnectOptions = {}) => connect(address, { codec: 'raw', ...options });
 
 /** A visit with a network, which leaves the manifest and every segment here. */
 async function visit(): Promise<Result> {
@@ -107,25 +80,20 @@ test('only-* needs its tail, and so does whoever asks for that', async () => {
 
 test('without a manifest or a segment there is nothing to start from', async () => {
   unplug();
-  await expect(connect(`${address()}s`)).rejects.toMatchObject({ code: 'OFFLINE' });
-  const bare = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = bare;
-  try {
-    proxy.set(HEALTHY);
-    await (await open({ mode: 'only-split' })).close(); // the first segments only
-    expect((await readdir(bare)).filter((file) => file.startsWith('manifest-'))).toHaveLength(1);
-    unplug();
-    await expect(open()).rejects.toMatchObject({ code: 'OFFLINE' });
-  } finally {
-    process.env.ISTHMUS_CACHE = cache;
-    await rm(bare, { recursive: true, force: true });
-  }
+  await expect(connect(`${address}s`)).rejects.toMatchObject({ code: 'OFFLINE' });
+  using bare = await otherCache();
+  proxy.set(HEALTHY);
+  await (await open({ mode: 'only-split' })).close(); // the first segments only
+  expect((await readdir(bare.folder)).filter((file) => file.startsWith('manifest-'))).toHaveLength(1);
+  unplug();
+  await expect(open()).rejects.toMatchObject({ code: 'OFFLINE' });
 });
 
 test('a memory that is damaged is none, and the next visit mends it', async () => {
-  const file = (await readdir(cache)).find((name) => name.startsWith('manifest-'))!;
-  const whole = await readFile(join(cache, file), 'utf8');
-  await writeFile(join(cache, file), whole.replace('"r1"', '"r9"'));
+  const name = (await readdir(cacheFolder())).find((name) => name.startsWith('manifest-'))!;
+  const file = join(cacheFolder(), name);
+  const whole = await readFile(file, 'utf8');
+  await writeFile(file, whole.replace('"r1"', '"r9"'));
   unplug();
   await expect(open()).rejects.toMatchObject({ code: 'OFFLINE' });
   proxy.set(HEALTHY);
@@ -144,6 +112,24 @@ test('a tail that says nothing is not waited for', async () => {
     degraded: expect.stringMatching(/^OFFLINE: .*3 s/),
   });
   expect(performance.now() - began).toBeLessThan(8000);
+});
+
+test('a tail that is only slow is waited for by a start that needs it, and without a word of offline', async () => {
+  using _ = await otherCache();
+  await (await open()).close(); // the manifest and the first segments only
+  unplug({ blackhole: true });
+  let settled = false;
+  const connecting = open().finally(() => {
+    settled = true;
+  });
+  connecting.catch(() => undefined);
+  await new Promise((resolve) => setTimeout(resolve, 4000)); // longer than the silence that a start without need of a tail bears
+  expect(settled).toBe(false);
+  proxy.set(HEALTHY);
+  await using session = await connecting;
+  const { report } = await session.run(photo);
+  expect(report.ran).toBe('split');
+  expect(report.degraded).toBeUndefined();
 });
 
 test('a tail that comes back with another version is named by both, and the session goes over to it', async () => {

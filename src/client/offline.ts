@@ -6,7 +6,7 @@ import { whenAwake } from '../transport/awake.ts';
 import { type KeptThings, type KnownModel, recall } from './memory.ts';
 import type { Mode } from './types.ts';
 
-/** A tail that says nothing for so long while a session starts is looked for in the background. */
+/** A tail that says nothing for so long while a session starts that can answer here is looked for in the background. */
 const SILENCE_MS = 3000;
 const SHORTEST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -24,14 +24,22 @@ export interface Lookup {
   /** Why memory had to help. */
   readonly away: IsthmusError | undefined;
   /**
-   * What `asking` yields; what is remembered where it fails with OFFLINE or says nothing for 3 s.
+   * What `asking` yields; what is remembered where it fails with OFFLINE, or says nothing for 3 s while this device has the
+   * whole model. A start that needs its tail waits for one that is only slow, as if nothing were remembered.
    * @throws what `asking` throws, where nothing is remembered
    */
   orKnown<T>(asking: Promise<T>, pick: (known: KnownModel) => T): Promise<T>;
 }
 
-/** @param kept undefined where memory must not help: `only-*`, and `offline: false` */
-export function lookup(kept: KeptThings | undefined, address: string): Lookup {
+/**
+ * @param kept undefined where memory must not help: `only-*`, and `offline: false`
+ * @param isHere whether the whole model is on this device; it never rejects
+ */
+export function lookup(
+  kept: KeptThings | undefined,
+  address: string,
+  isHere: (manifest: Manifest) => Promise<boolean>,
+): Lookup {
   let away: IsthmusError | undefined;
   return {
     get away() {
@@ -47,7 +55,11 @@ export function lookup(kept: KeptThings | undefined, address: string): Lookup {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const silence = new Promise<never>((_, reject) => {
         const error = new IsthmusError('OFFLINE', `The tail said nothing for ${SILENCE_MS / 1000} s.`);
-        timer = setTimeout(() => known.then((model) => model && reject(error)), SILENCE_MS);
+        const giveUp = async () => {
+          const model = await known;
+          if (model && (await isHere(model.manifest))) reject(error);
+        };
+        timer = setTimeout(giveUp, SILENCE_MS);
       });
       try {
         return await Promise.race([asking, silence]);

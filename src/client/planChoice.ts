@@ -6,14 +6,25 @@ import type { Candidate } from '../planner/candidates.ts';
 import type { Decision } from '../planner/plannerTypes.ts';
 import { workOfPart } from '../planner/work.ts';
 import type { Choice } from './choose.ts';
+import type { Report } from './resultTypes.ts';
 
-/** The decided plan first, then what else the mode allows: here before there, as what failed was most likely the link. */
+/** How the picture of such a candidate travels; undefined where none does. */
+export function uploadOf({ plan, preset, quality }: Candidate): Choice['upload'] {
+  if (plan !== 'remote' || quality === undefined) return undefined;
+  return { format: preset === 'webp' ? 'webp' : 'jpeg', quality };
+}
+
+/**
+ * The decided plan first, then what else the mode allows: here before there, as what failed was most likely the link.
+ * @param fallback how the picture travels where another plan was decided; undefined: as the session does it
+ */
 export function chosen(
   choice: Choice,
-  { candidate, patienceMs }: Pick<Decision, 'candidate' | 'patienceMs'>,
-  upload: NonNullable<Choice['upload']>,
+  { candidate, patienceMs, race }: Pick<Decision, 'candidate' | 'patienceMs' | 'race'>,
+  fallback?: Choice['upload'],
 ): Choice {
-  const { plan, cut, preset, quality } = candidate;
+  const { plan, cut, preset } = candidate;
+  const upload = uploadOf(candidate) ?? fallback;
   const others = choice.plans.filter((other) => other !== plan);
   const local = others.filter((other) => other === 'local');
   return {
@@ -24,8 +35,9 @@ export function chosen(
       ...(preset !== choice.preset &&
         preset !== undefined && { preset, codec: resolveCodec(preset as PresetName) }),
     }),
-    ...(quality !== undefined && { upload: { ...upload, quality } }),
+    ...(upload && { upload }),
     ...(patienceMs !== undefined && { patienceMs }),
+    ...(race && { race }),
   };
 }
 
@@ -55,4 +67,18 @@ export function withExits(
     exits: onTheWay,
     ...(accuracy !== undefined && { accuracy: Math.min(1, early + through * accuracy) }),
   };
+}
+
+/** The candidate that such an answer is of: the decided one, or another that the run went over to. */
+export function meant(
+  { ran, cut, preset, upload }: Pick<Report, 'ran' | 'cut' | 'preset' | 'upload'>,
+  decided: Candidate,
+  left: readonly Candidate[],
+): Candidate | undefined {
+  const wanted = preset ?? upload?.format;
+  const same = (c: Candidate) =>
+    c.plan === (ran === 'exit' ? 'split' : ran) &&
+    (ran !== 'split' || (c.cutName === cut && c.preset === wanted)) &&
+    (!upload || (c.preset === upload.format && c.quality === upload.quality));
+  return same(decided) ? decided : ran === 'exit' ? undefined : left.find(same);
 }

@@ -5,6 +5,7 @@ import type { Report } from './resultTypes.ts';
 export interface PlanAlternative {
   plan: 'split' | 'local' | 'remote';
   cut?: string;
+  /** Codec where it splits; `jpeg`, `webp` or, for tensors, `raw` where the input travels. */
   preset?: string;
   /** Of the picture that travels, 0…1. */
   quality?: number;
@@ -21,7 +22,10 @@ export interface PlanAlternative {
 export interface PlanReport {
   ran: Report['ran'];
   cut?: string;
+  /** As that of an alternative. */
   preset?: string;
+  /** Of the picture that travelled, 0…1. */
+  quality?: number;
   /** One sentence. */
   why: string;
   /** The fastest expected first. */

@@ -1,39 +1,15 @@
 // Measured plans with the real tail behind a real proxy: the plan follows device and link, says why, and keeps to what the
 // caller named. The device is slowed down by running every head several times.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
-import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { linkTo, servedTiny } from './served.fixture.ts';
 import type { Session } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let proxy: TcpProxy;
-let photo: Uint8Array;
-let cache: string;
-const address = () => `http://127.0.0.1:${proxy.port}/models/tiny`;
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  proxy = await tcpProxy(tail.port);
-  photo = await drawnPicture();
-});
-afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
+const { tail, photo } = await servedTiny();
+const { proxy, address } = await linkTo(tail);
 
 /** A device on which every segment takes so much longer: it computes and then waits. */
 function slowed(ms: () => number): HeadRuntime {
@@ -72,7 +48,7 @@ async function settles(session: Session, on: string, within: number): Promise<vo
 
 test('auto leaves a slow device for the tail, and comes back when the link is worse', async () => {
   proxy.set({ ...HEALTHY });
-  await using session = await connect(address(), {
+  await using session = await connect(address, {
     mode: 'auto',
     transport: 'fetch',
     runtime: slowed(() => 300),
@@ -93,7 +69,7 @@ test('auto leaves a slow device for the tail, and comes back when the link is wo
 
 test('an outage is answered here, and the tail is used again after it', async () => {
   proxy.set({ ...HEALTHY });
-  await using session = await connect(address(), {
+  await using session = await connect(address, {
     mode: 'auto',
     transport: 'fetch',
     runtime: slowed(() => 250),
@@ -109,7 +85,7 @@ test('an outage is answered here, and the tail is used again after it', async ()
 
 test('only-split stays split; what the caller names is kept', async () => {
   proxy.set({ ...HEALTHY });
-  await using session = await connect(address(), { mode: 'only-split', plan: 'measured' });
+  await using session = await connect(address, { mode: 'only-split', plan: 'measured' });
   expect(new Set(await runs(session, 6))).toEqual(new Set(['split']));
   const named = await session.run(photo, { cut: 'p', codec: 'raw' });
   expect(named.report).toMatchObject({ ran: 'split', cut: 'p', preset: 'raw' });
@@ -118,7 +94,7 @@ test('only-split stays split; what the caller names is kept', async () => {
 });
 
 test('without being asked for, plans are as they were', async () => {
-  await using session = await connect(address());
+  await using session = await connect(address);
   const { report } = await session.run(photo);
   expect(report.ran).toBe('split');
   expect(session.plan).toBeUndefined();

@@ -1,39 +1,21 @@
 // Exits and the planner together, with the embedded model at a real tail behind a far link: what ends early teaches the plan, and the
-// plan says so. Another device later in the session starts its times anew.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+// plan says so. Times that outlive a session: planningTimes.test.ts.
+import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
-import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
+import { linkTo, served } from './served.fixture.ts';
 
 const root = new URL('../../', import.meta.url);
-let tail: TailServer;
-let proxy: TcpProxy;
-let photo: Uint8Array;
-let cache: string;
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  const models = new URL('models', root).pathname;
-  tail = await createTailServer({ models, port: 0, logger: false, threads: 1 });
-  proxy = await tcpProxy(tail.port);
-  const church = await readFile(new URL('public/samples/church.jpg', root));
-  photo = await sharp(church).resize(160, 160).jpeg().toBuffer();
-});
-afterAll(async () => {
-  await proxy?.[Symbol.asyncDispose]();
-  await tail?.close({ graceMs: 500 });
-  await rm(cache, { recursive: true, force: true });
-});
+const { tail } = await served(new URL('models', root).pathname);
+const { proxy, address } = await linkTo(tail, 'neck10');
+const church = await readFile(new URL('public/samples/church.jpg', root));
+const photo = new Uint8Array(await sharp(church).resize(160, 160).jpeg().toBuffer());
 
 test('a way that often ends at an exit is expected to be faster than the link allows', async () => {
   proxy.set({ ...HEALTHY, latencyMs: 150 });
-  await using session = await connect(`http://127.0.0.1:${proxy.port}/models/neck10`, {
+  await using session = await connect(address, {
     mode: 'prefer-split',
     plan: 'measured',
     hedge: false,
@@ -53,7 +35,7 @@ test('a way that often ends at an exit is expected to be faster than the link al
 
 test('where the quality was left open the picture travels at the calibrated one, and the plan tells its accuracy', async () => {
   proxy.set({ ...HEALTHY });
-  await using session = await connect(`http://127.0.0.1:${proxy.port}/models/neck10`, {
+  await using session = await connect(address, {
     mode: 'auto',
     exits: 'off',
   });

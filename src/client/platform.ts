@@ -9,4 +9,6 @@ export interface Platform {
   start(options: Pick<ConnectOptions, 'device' | 'worker'>): Promise<HeadRuntime>;
   /** Where manifests are kept between sessions. */
   kept?(): KeptThings;
+  /** Whether a segment lies on this device, so that it can be computed without a tail. It never rejects. */
+  holds?(sha256: string): Promise<boolean>;
 }

@@ -1,24 +1,18 @@
 // A calibrated cut whose profile cannot be fetched when the first frame wants it: only splitting needs a profile, so every other
 // way stays open.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { viewOf, writeProfile } from '../codec/profile.ts';
 import { madeProfile } from '../codec/reference/isthmusProfiles.ts';
 import { connect } from '../index.node.ts';
 import { concreteShape, type Manifest, sha256Hex } from '../model/manifest.ts';
-import { createTailServer } from '../tail/index.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { testTails } from '../tail/testTails.fixture.ts';
+import { drawnPicture, tinyModel } from './tinyModel.fixture.ts';
 
-let model: TinyModel;
-let cache: string;
-let photo: Uint8Array;
+const photo = await drawnPicture();
+const model = await tinyModel();
+const { start, end } = testTails({ models: model.folder });
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  photo = await drawnPicture();
-  model = await tinyModel();
   const manifest: Manifest = JSON.parse(await readFile(model.path('manifest.json'), 'utf8'));
   for (const [i, cut] of manifest.cuts.entries()) {
     const channels = viewOf(concreteShape(cut.tensors[0]!)).planes;
@@ -28,15 +22,10 @@ beforeAll(async () => {
   }
   await writeFile(model.path('manifest.json'), JSON.stringify(manifest));
 });
-afterAll(async () => {
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
-
-const startTail = (port = 0) => createTailServer({ models: model.folder, port, logger: false, threads: 1 });
+afterAll(end);
 
 test('prefer-split goes home when the tail stops before the profile is here, and splits when it is back', async () => {
-  const tail = await startTail();
+  const tail = await start();
   await using session = await connect(`${tail.url}/models/tiny`);
   await session.run(photo, { mode: 'only-local' }); // all segments are here now
   await tail.close();
@@ -44,7 +33,6 @@ test('prefer-split goes home when the tail stops before the profile is here, and
     ran: 'local',
     degraded: expect.stringMatching(/^DOWNLOAD_FAILED: /),
   });
-  const again = await startTail(tail.port);
+  await start({ port: tail.port });
   expect((await session.run(photo)).report).toMatchObject({ ran: 'split' });
-  await again.close();
 });

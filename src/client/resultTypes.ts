@@ -7,6 +7,8 @@ import type { Tensors } from '../tensor.ts';
 import type { TransportKind } from '../transport/transport.ts';
 import type { RunOptions } from './types.ts';
 
+export type { ExitRule };
+
 /** The answer of one task. */
 export interface TaskAnswer {
   task: string;
@@ -50,6 +52,8 @@ export interface Report {
   cut?: string;
   /** Name of the preset, or `custom`, where it ran split. */
   preset?: string;
+  /** How the picture travelled, where it ran remotely; `quality` is 0…1, as for a canvas. */
+  upload?: { format: 'jpeg' | 'webp'; quality: number };
   /** The exit that answered, and how sure it was: the largest probability, its margin, or the entropy in nats. */
   exit?: { name: string; rule: ExitRule; value: number };
   device: DeviceReport;

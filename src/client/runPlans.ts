@@ -1,13 +1,13 @@
 // The plans of one request: runs them in the order of the choice until one answers, with the device in the tail's place where
 // that is slow or away. It reads no options and writes no report (session.ts does both).
 import { type ErrorCode, IsthmusError } from '../errors.ts';
-import type { HeadRuntime, RuntimeInput } from '../head/runtime.ts';
+import type { HeadRuntime, RuntimeInput, StageTimes } from '../head/runtime.ts';
 import type { Manifest } from '../model/manifest.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Choice, Sending } from './choose.ts';
 import { atHome, type Crossed, cross, type Wish } from './crossing.ts';
 import { type Early, exitOutcome, headOrExit } from './exits.ts';
-import { hedge, Patience } from './hedge.ts';
+import { hedge, Patience, type Second } from './hedge.ts';
 import type { Loader } from './loader.ts';
 import { defaultCut, type Failure, mayFallBack, type Plan } from './plan.ts';
 import { introduce, isAway, onDevice } from './recovery.ts';
@@ -28,13 +28,16 @@ const UNFETCHED: ReadonlySet<ErrorCode> = new Set([
 export interface Outcome
   extends Pick<Result, 'outputs' | 'tasks' | 'failedTasks'>,
     Pick<Crossed, 'kept'>,
-    Pick<Report, 'ran' | 'cut' | 'preset' | 'exit' | 'bytes' | 'transport'> {
+    Pick<Report, 'ran' | 'cut' | 'preset' | 'upload' | 'exit' | 'bytes' | 'transport'> {
   ms: Omit<Timings, 'total'>;
   /** Why the device answered in the place of the tail. */
   instead?: string;
   /** Milliseconds that a slow tail was waited for before. */
   waitedMs?: number;
 }
+
+/** An answer that came second, or a crossing that did not come back. */
+type Late = Outcome | Extract<Second<never, never>, { by: 'nobody' }>;
 
 /** One plan being tried. */
 interface Attempt {
@@ -44,6 +47,12 @@ interface Attempt {
   sending: Sending;
   early: Early;
   signal: AbortSignal;
+  /** Whether the whole model may run here beside the tail (caution.ts), and not only where nothing else answers. */
+  whole: boolean;
+  /** What came second, where both were begun for that ({@link Choice.race}). */
+  late?: ((second: Late) => void) | undefined;
+  /** What the device needed until a frame was ready to be sent; said even where nobody waits any more. */
+  prepared?: ((ms: StageTimes) => void) | undefined;
   /** Why a plan before this one failed. */
   reason: IsthmusError | undefined;
   /** Which side works on it just now. */
@@ -122,10 +131,11 @@ export function createPlanRunner({
   /** From here on a failure is the tail's or the link's. The whole model may answer in its place ({@link hedge}). */
   async function crossed(
     attempt: Attempt,
-    frame: Uint8Array,
+    { frame, timings }: { frame: Uint8Array; timings: StageTimes },
     answered: (reply: Crossed) => Outcome,
   ): Promise<Outcome> {
     const { wish, sending, signal } = attempt;
+    attempt.prepared?.(timings);
     signal.throwIfAborted();
     attempt.side = 'tail';
     attempt.early.up += frame.byteLength;
@@ -136,6 +146,8 @@ export function createPlanRunner({
       return reply;
     };
     if (!mayHedge(attempt)) return answered(await ask(signal));
+    const { race, patienceMs = Number.POSITIVE_INFINITY } = attempt.choice;
+    const { late } = attempt;
     const first = await hedge({
       cross: ask,
       local: async (signal) => {
@@ -143,11 +155,20 @@ export function createPlanRunner({
         signal.throwIfAborted();
         return plans.local({ ...attempt, wait: true });
       },
-      patienceMs: Math.min(
-        patience.ms(sending.expires && sending.expires - sent),
-        attempt.choice.patienceMs ?? Number.POSITIVE_INFINITY,
-      ),
+      patienceMs: Math.min(patience.ms(sending.expires && sending.expires - sent), patienceMs),
       signal,
+      late: race &&
+        late && {
+          ms: race.lateMs,
+          heard: (second) =>
+            late(
+              second.by === 'tail'
+                ? answered(second.answer)
+                : second.by === 'device'
+                  ? second.answer
+                  : second,
+            ),
+        },
     });
     if (first.by === 'tail') return answered(first.answer);
     const { answer, trouble, afterMs } = first;
@@ -156,14 +177,14 @@ export function createPlanRunner({
     return {
       ...answer,
       bytes,
-      ...(trouble ? { instead: said(trouble) } : { instead: stall, waitedMs: afterMs }),
+      ...(trouble ? { instead: said(trouble) } : !race && { instead: stall, waitedMs: afterMs }),
     };
   }
 
   /** Only where running here is the fallback anyway, nothing has failed here, and the whole wish can be met. */
-  function mayHedge({ choice, wish, reason }: Attempt): boolean {
+  function mayHedge({ choice, wish, reason, whole }: Attempt): boolean {
     const { plans } = choice;
-    return hedges && plans.indexOf('local') > 0 && !reason && !wish.tasks && !wish.keep;
+    return hedges && whole && plans.indexOf('local') > 0 && !reason && !wish.tasks && !wish.keep;
   }
 
   const plans: Record<Plan, (attempt: Attempt) => Promise<Outcome>> = {
@@ -183,7 +204,7 @@ export function createPlanRunner({
         });
       });
       if ('answer' in head) return exitOutcome(manifest, head.answer, head.timings);
-      return crossed(attempt, head.frame, (reply) => {
+      return crossed(attempt, head, (reply) => {
         const { bytes, ...outcome } = outcomeOf(reply);
         return {
           ran: 'split',
@@ -201,9 +222,9 @@ export function createPlanRunner({
         await loader.upTo(manifest.segments.length - 1);
         signal.throwIfAborted();
         check();
-        const began = performance.now();
         const answer = await runtime.local(input, wait);
-        patience.computed(performance.now() - began);
+        const { preprocess = 0, head = 0 } = answer.timings;
+        patience.computed(preprocess + head);
         return answer;
       });
       const answers = atHome(manifest, wish.tasks, outputs, reason);
@@ -214,11 +235,12 @@ export function createPlanRunner({
       await introduce(runtime, loader);
       attempt.signal.throwIfAborted();
       const { format, quality } = attempt.choice.upload ?? upload;
-      const { frame, timings } = await runtime.remote(attempt.input, format, quality);
-      return crossed(attempt, frame, (reply) => ({
+      const picture = await runtime.remote(attempt.input, format, quality);
+      return crossed(attempt, picture, (reply) => ({
         ran: 'remote',
+        ...(attempt.input.kind !== 'tensors' && { upload: { format, quality } }),
         ...outcomeOf(reply),
-        ms: { ...timings, ...reply.timings },
+        ms: { ...picture.timings, ...reply.timings },
       }));
     },
   };

@@ -1,46 +1,28 @@
 // Sessions in Node against the real tail: the three plans, their reports, and fallbacks (sessionEnd.test.ts: ends).
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { IsthmusError } from '../errors.ts';
 import { decodeImage } from '../head/node/nodeImage.ts';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { preprocessImage } from '../image/preprocess.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
 import { closedPort } from '../transport/localServer.fixture.ts';
 import type { Result } from './resultTypes.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { servedTiny } from './served.fixture.ts';
+import { drawnPicture } from './tinyModel.fixture.ts';
 import type { Mode } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let photo: Uint8Array;
-let cache: string;
+const { model, startTail, address, photo } = await servedTiny();
 let truth: Float32Array;
 
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await startTail();
-  photo = await drawnPicture();
   const tensor = preprocessImage(await decodeImage(photo), model.manifest.preprocess!);
   const whole = await ort.InferenceSession.create(model.whole);
   const feeds = { x: new ort.Tensor('float32', tensor.data as Float32Array, tensor.shape as number[]) };
   truth = (await whole.run(feeds)).logits!.data as Float32Array;
 });
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
 
-const startTail = (port = 0) => createTailServer({ models: model.folder, port, logger: false, threads: 1 });
-const address = () => `${tail.url}/models/tiny`;
 const logits = (result: Result) => result.outputs.logits!.data as Float32Array;
 const difference = (a: Float32Array, b: Float32Array) => Math.max(...a.map((x, i) => Math.abs(x - b[i]!)));
 
@@ -54,7 +36,7 @@ const fails =
   };
 
 test('split without loss, and local, equal the whole model', async () => {
-  await using session = await connect(address());
+  await using session = await connect(address);
   for (const cut of ['r1', 'p', 0, 1, '1']) {
     const result = await session.run(photo, { mode: 'only-split', cut, codec: 'raw' });
     expect(difference(logits(result), truth), `cut ${cut}`).toBeLessThan(1e-5);
@@ -68,7 +50,7 @@ test('split without loss, and local, equal the whole model', async () => {
 test('remote: the picture travels as JPEG or WebP, tensors as they are', async () => {
   const tensor = preprocessImage(await decodeImage(photo), model.manifest.preprocess!);
   for (const format of ['jpeg', 'webp'] as const) {
-    await using session = await connect(address(), { mode: 'only-remote', upload: { format, quality: 1 } });
+    await using session = await connect(address, { mode: 'only-remote', upload: { format, quality: 1 } });
     const result = await session.run(photo);
     expect(result.report).toMatchObject({ ran: 'remote', bytes: { up: expect.any(Number) } });
     expect(difference(logits(result), truth), format).toBeLessThan(0.05);
@@ -82,7 +64,7 @@ test('a device that could not fetch a segment anew is loaded again, with the tok
   const tokens: (string | undefined)[] = [];
   let expired = false;
   let day = 0;
-  await using session = await connect(address(), {
+  await using session = await connect(address, {
     mode: 'only-split',
     token: () => `day-${day}`,
     runtime: {
@@ -104,7 +86,7 @@ test('a device that could not fetch a segment anew is loaded again, with the tok
 });
 
 test('the report says what happened and only that', async () => {
-  await using session = await connect(address(), { codec: 'slicer' });
+  await using session = await connect(address, { codec: 'slicer' });
   const { report, labels } = await session.run(photo);
   expect(report).toMatchObject({
     ran: 'split',
@@ -131,7 +113,7 @@ test('the report says what happened and only that', async () => {
 });
 
 test('rivals are what the other ways would send', async () => {
-  await using session = await connect(address(), { cut: 'p' });
+  await using session = await connect(address, { cut: 'p' });
   const file = await drawnPicture('jpeg', 400, 300);
   const rivals = await session.rivals(new Blob([file as Uint8Array<ArrayBuffer>]));
   const { report } = await session.run(file, { mode: 'only-remote' });
@@ -145,7 +127,7 @@ test('rivals are what the other ways would send', async () => {
 });
 
 test('mistakes are thrown in every mode and name themselves; the session goes on', async () => {
-  await using session = await connect(address());
+  await using session = await connect(address);
   const wrongShape = { x: { dtype: 'float32' as const, shape: [1, 3, 4, 4], data: new Float32Array(48) } };
   for (const [input, options, code] of [
     [Uint8Array.of(1, 2, 3), {}, 'IMAGE_INVALID'],
@@ -164,7 +146,7 @@ test('mistakes are thrown in every mode and name themselves; the session goes on
 });
 
 test('ten runs at once give the answers of ten runs in a row', async () => {
-  await using session = await connect(address(), { codec: 'raw' });
+  await using session = await connect(address, { codec: 'raw' });
   const photos = await Promise.all(
     Array.from({ length: 10 }, (_, i) => drawnPicture('png', 40 + 8 * i, 30 + 5 * i)),
   );
@@ -190,13 +172,12 @@ test('prefer-split goes home when the tail stops, and crosses again when it is b
   await expect(session.run(photo, { mode: 'only-remote' })).rejects.toMatchObject({ code: 'OFFLINE' });
   const remote = await session.run(photo, { mode: 'prefer-remote' });
   expect(remote.report).toMatchObject({ ran: 'local', degraded: expect.stringMatching(/^OFFLINE: /) });
-  const again = await startTail(own.port);
+  await startTail({ port: own.port });
   expect((await session.run(photo)).report).toMatchObject({ ran: 'split' });
-  await again.close();
 });
 
 test('prefer-split takes later segments from the cache when the tail is gone', async () => {
-  const warm = await connect(address(), { mode: 'only-local' });
+  const warm = await connect(address, { mode: 'only-local' });
   await warm.close();
   const own = await startTail();
   await using session = await connect(`${own.url}/models/tiny`);
@@ -209,7 +190,7 @@ test('prefer-split takes later segments from the cache when the tail is gone', a
 
 test('a device that fails sends the picture away, or throws under only-*', async () => {
   const runtime = faulty({ head: fails('DEVICE_LOST'), local: fails('INFERENCE_FAILED') });
-  await using session = await connect(address(), { runtime });
+  await using session = await connect(address, { runtime });
   expect((await session.run(photo)).report).toMatchObject({
     ran: 'remote',
     degraded: expect.stringMatching(/^DEVICE_LOST: A made-up/),
@@ -226,7 +207,7 @@ test('a device that fails sends the picture away, or throws under only-*', async
 });
 
 test('prefer-local splits when only the whole model fails here', async () => {
-  await using session = await connect(address(), {
+  await using session = await connect(address, {
     mode: 'prefer-local',
     runtime: faulty({ local: fails('INFERENCE_FAILED') }),
   });

@@ -55,8 +55,10 @@ export function createSession({
   const closing = new AbortController();
   const upload = { format: 'jpeg', quality: 0.85, ...defaults.upload } as const;
   const planning = createPlanning({
-    ...{ manifest, defaults, loader, upload, kept },
+    ...{ manifest, defaults, loader, kept },
+    ...(runtime.formats && { formats: () => runtime.formats!() }),
     exitsOf: (choice, exits) => earlyOf(manifest, runtime, choice, exits).exits,
+    ...(caution && { lastAllowed: (run) => caution.allows(manifest, defaults, run).last }),
     adapter: () => `${runtime.device.kind} ${runtime.device.adapter}`,
   });
   const firstThatWorks = createPlanRunner({
@@ -89,11 +91,14 @@ export function createSession({
           early,
           input: prepared.input,
           signal,
+          whole: caution?.allows(manifest, defaults, options).whole ?? true,
+          late: planned?.late,
+          prepared: planned?.prepared,
         });
-        planned?.answered(outcome, performance.now() - started, degraded);
-        caution?.answered(outcome.ran);
-        const careful = choice !== whole ? caution?.why : undefined;
-        const instead = away && choice !== wanted ? said(away) : careful;
+        const careful = choice !== whole ? caution : undefined;
+        planned?.answered(outcome, performance.now() - started, degraded, careful?.because);
+        caution?.answered();
+        const instead = away && choice !== wanted ? said(away) : careful?.why;
         return resultOf(outcome, started, degraded ?? instead);
       } catch (thrown) {
         planned?.failed(thrown, performance.now() - started);
@@ -178,7 +183,7 @@ export function createSession({
       closing.abort(new IsthmusError('CLOSED', 'The session is closed. Connect again.'));
       absence?.end();
       caution?.end();
-      await Promise.all([transport.close(), runtime.close()]);
+      await Promise.all([transport.close(), runtime.close(), planning.note()]);
     })();
     return closed;
   }

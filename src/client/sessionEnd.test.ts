@@ -1,34 +1,12 @@
 // Every way to end a run early: deadline, abort in each state, close; against the real tail.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { drawnPicture, type TinyModel, tinyModel } from './tinyModel.fixture.ts';
+import { servedTiny } from './served.fixture.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let photo: Uint8Array;
-let cache: string;
+const { address, photo } = await servedTiny();
 const never = new Promise<never>(() => undefined);
-
-beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  photo = await drawnPicture();
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
-
-const address = () => `${tail.url}/models/tiny`;
 
 /** The real runtime with one method replaced. */
 function faulty(change: Partial<HeadRuntime>): HeadRuntime {
@@ -36,7 +14,7 @@ function faulty(change: Partial<HeadRuntime>): HeadRuntime {
 }
 
 test('the deadline holds even when the device never answers', async () => {
-  await using session = await connect(address(), { runtime: faulty({ head: () => never }) });
+  await using session = await connect(address, { runtime: faulty({ head: () => never }) });
   const started = performance.now();
   await expect(session.run(photo, { deadlineMs: 80 })).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   expect(performance.now() - started).toBeLessThan(500);
@@ -45,7 +23,7 @@ test('the deadline holds even when the device never answers', async () => {
 
 test('abort ends a run within 50 ms in every state', async () => {
   const before = AbortSignal.abort();
-  await using healthy = await connect(address());
+  await using healthy = await connect(address);
   await expect(healthy.run(photo, { signal: before })).rejects.toMatchObject({ name: 'AbortError' });
 
   const states: [string, Partial<HeadRuntime>][] = [
@@ -66,7 +44,7 @@ test('abort ends a run within 50 ms in every state', async () => {
             : (runtime[name as 'load'] as (...a: never[]) => unknown)(...args),
       ]),
     );
-    await using session = await connect(address(), {
+    await using session = await connect(address, {
       mode: 'only-remote',
       runtime: { ...runtime, ...waits },
     });
@@ -85,7 +63,7 @@ test('abort ends a run within 50 ms in every state', async () => {
 });
 
 test('close rejects what runs with CLOSED, and what comes later', async () => {
-  const session = await connect(address(), { runtime: faulty({ head: () => never }) });
+  const session = await connect(address, { runtime: faulty({ head: () => never }) });
   const running = session.run(photo);
   setTimeout(() => session.close(), 30);
   await expect(running).rejects.toMatchObject({ code: 'CLOSED' });
@@ -94,7 +72,7 @@ test('close rejects what runs with CLOSED, and what comes later', async () => {
 });
 
 test('close in the middle of real runs settles all of them', async () => {
-  const session = await connect(address());
+  const session = await connect(address);
   const runs = Array.from({ length: 8 }, () => session.run(photo));
   const settled = Promise.allSettled(runs);
   await runs[0];

@@ -1,4 +1,4 @@
-// Thumbnails: what two frames have to share to be taken for one. Frames that only a browser can draw: stream.gpu.test.ts.
+// Thumbnails: what two frames have to share to be taken for one. Frames that only a browser can draw: streamSource.gpu.test.ts.
 import { expect, test } from 'vitest';
 import { similarity, thumbnailer } from './similarity.ts';
 import type { Input } from './types.ts';

@@ -1,32 +1,21 @@
 // Streams in Node against the real tail over a link of 60 ms each way: faster than one at a time, in order, bounded, fresh.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HEALTHY } from '../../e2e/faults/link.ts';
-import { type TcpProxy, tcpProxy } from '../../e2e/faults/tcpProxy.ts';
 import { nodeRuntime } from '../head/node/nodeRuntime.ts';
 import type { HeadRuntime } from '../head/runtime.ts';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
+import type { TailBackend } from '../tail/run/backend.ts';
+import { linkTo, servedTiny } from './served.fixture.ts';
 import type { StreamResult, StreamSource } from './streamTypes.ts';
-import { type TinyModel, tinyModel } from './tinyModel.fixture.ts';
 import type { Input, Session } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
-let proxy: TcpProxy;
+const { tail, startTail } = await servedTiny();
+const { proxy, address } = await linkTo(tail);
 let session: Session;
-let cache: string;
 /** Heads that ran. */
 const heads = { all: 0 };
 
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  proxy = await tcpProxy(tail.port);
   const runtime = nodeRuntime();
   const counting: HeadRuntime = {
     ...runtime,
@@ -35,19 +24,15 @@ beforeAll(async () => {
       return runtime.head(...args);
     },
   };
-  session = await connect(`http://127.0.0.1:${proxy.port}/models/tiny`, {
+  session = await connect(address, {
     ...{ mode: 'only-split', cut: 'r1', codec: 'raw', transport: 'websocket', runtime: counting },
   });
   await session.run(pixels(0)); // the link is open
   proxy.set({ latencyMs: 60 });
 });
 afterAll(async () => {
-  proxy?.set(HEALTHY);
+  proxy.set(HEALTHY);
   await session?.close();
-  await proxy?.[Symbol.asyncDispose]();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
 });
 
 /** A picture whose answer tells its number apart. */
@@ -218,7 +203,7 @@ test('abort, return and close end a stream that waits for its source', async () 
   await stream.return();
   expect(await next).toEqual({ done: true, value: undefined });
 
-  await using own = await connect(`http://127.0.0.1:${proxy.port}/models/tiny`, { mode: 'only-remote' });
+  await using own = await connect(address, { mode: 'only-remote' });
   const closed = expect(own.stream(silent).next()).rejects.toMatchObject({ code: 'CLOSED' });
   await pause(10);
   await own.close();
@@ -226,10 +211,27 @@ test('abort, return and close end a stream that waits for its source', async () 
 });
 
 test('leaving a stream stops what is under way at the tail too', async () => {
+  // A tail whose work ends only where it is told to.
+  const works: AbortSignal[] = [];
+  const backend: TailBackend = {
+    infer: (_model, _first, _tensors, { signal }) =>
+      new Promise((_, reject) => {
+        works.push(signal!);
+        signal!.addEventListener('abort', () => reject(signal!.reason));
+      }),
+    close: () => Promise.resolve(),
+  };
+  const busy = await startTail({ backend });
+  await using own = await connect(`${busy.url}/models/tiny`, {
+    ...{ mode: 'only-split', cut: 'r1', codec: 'raw', transport: 'websocket' },
+  });
   const { frames, source } = numbered(100);
-  for await (const { frame } of session.stream(frames, { maxInFlight: 3 })) if (frame === 1) break;
-  const after = source.pulled;
-  await pause(50);
-  expect(source.pulled).toBe(after);
-  expect(logits(await session.run(pixels(4)))).toHaveLength(5);
+  const stream = own.stream(frames, { maxInFlight: 3 });
+  const next = stream.next();
+  await expect.poll(() => works.length, { timeout: 10_000 }).toBe(3);
+  expect(works.map(({ aborted }) => aborted)).toEqual([false, false, false]);
+  await stream.return();
+  expect(await next).toEqual({ done: true, value: undefined });
+  await expect.poll(() => works.map(({ aborted }) => aborted)).toEqual([true, true, true]);
+  expect(source.pulled).toBe(3);
 });

@@ -1,34 +1,18 @@
 // Streams at their edges: a run that hangs, sources that throw, stop themselves or yield nothing usable, frames that all fail. Runs
 // are a real session's, held back where a test says so.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect } from '../index.node.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
+import { servedTiny } from './served.fixture.ts';
 import { streamOf } from './stream.ts';
 import type { StreamOptions, StreamResult, StreamSource } from './streamTypes.ts';
-import { type TinyModel, tinyModel } from './tinyModel.fixture.ts';
 import type { Input, RunOptions, Session } from './types.ts';
 
-let model: TinyModel;
-let tail: TailServer;
+const { address } = await servedTiny();
 let session: Session;
-let cache: string;
-
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  session = await connect(`${tail.url}/models/tiny`, { mode: 'only-local' });
+  session = await connect(address, { mode: 'only-local' });
 });
-afterAll(async () => {
-  await session?.close();
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
-});
+afterAll(() => session?.close());
 
 const pixels = (seed: number, width = 16, height = 16) => ({
   ...{ width, height },
@@ -213,7 +197,7 @@ test('a deadline that is none ends the stream; one beyond all days is none', asy
     const stream = session.stream([pixels(0)], { deadlineMs });
     await expect(stream.next()).rejects.toMatchObject({ code: 'OPTION_INVALID' });
   }
-  await using remote = await connect(`${tail.url}/models/tiny`, { mode: 'only-split', transport: 'fetch' });
+  await using remote = await connect(address, { mode: 'only-split', transport: 'fetch' });
   for (const deadlineMs of [Number.POSITIVE_INFINITY, 3e10]) {
     expect((await remote.run(pixels(0), { deadlineMs })).report.ran).toBe('split');
   }

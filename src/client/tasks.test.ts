@@ -1,38 +1,26 @@
 // Tasks and kept features through a session, over fetch and over links, against the real tail.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Tensor as OrtTensor } from 'onnxruntime-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { decodeImage } from '../head/node/nodeImage.ts';
 import { preprocessImage } from '../image/preprocess.ts';
 import { connect } from '../index.node.ts';
 import { runChain } from '../model/node/chain.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { type TaskModel, taskModel } from '../tail/taskModel.fixture.ts';
+import { taskModel } from '../tail/taskModel.fixture.ts';
 import type { Tensors } from '../tensor.ts';
 import type { TaskAnswer } from './resultTypes.ts';
+import { served } from './served.fixture.ts';
 import { drawnPicture } from './tinyModel.fixture.ts';
 import type { ConnectOptions } from './types.ts';
 
-let model: TaskModel;
-let tail: TailServer;
-let photo: Uint8Array;
-let cache: string;
+const model = await taskModel();
+const { tail, startTail } = await served(model.dir);
+const photo = await drawnPicture();
 /** What each task must answer. */
 const truth: Record<string, Float32Array> = {};
 /** Name of each task's only output. */
 const OUTPUT = { main: 'logits', kinds: 'kinds', embedding: 'flat', early: 'r2' } as const;
 
-const startTail = (options = {}) =>
-  createTailServer({ models: model.dir, port: 0, logger: false, threads: 1, ...options });
-
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await taskModel();
-  tail = await startTail();
-  photo = await drawnPicture();
   const { data, shape } = preprocessImage(await decodeImage(photo), model.manifest.preprocess!);
   const x = new OrtTensor('float32', data as Float32Array, [...shape]);
   const file = (name: string) => model.manifest.tasks!.find((t) => t.name === name)!.segments[0]!.file;
@@ -45,11 +33,6 @@ beforeAll(async () => {
     const segments = chain.map((name) => model.files.get(name)!);
     truth[task] = (await runChain(segments, { x }))[OUTPUT[task]]!.data as Float32Array;
   }
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await rm(model.dir, { recursive: true, force: true });
-  await rm(cache, { recursive: true, force: true });
 });
 
 const open = (options: ConnectOptions = {}, to = tail) =>
@@ -162,12 +145,10 @@ test('a feature that the tail has forgotten is sent again, and kept again', asyn
   expect(feature!.id).not.toBe(name);
   expect(again.report.bytes.up).toBeGreaterThanOrEqual(report.bytes.up);
   expect((await feature!.run({ tasks: ['kinds'] })).report.bytes.up).toBeLessThan(report.bytes.up);
-  await forgetful.close({ graceMs: 200 });
 
   const closed = await startTail({ features: { bytes: 0 } });
   await using other = await open({ transport: 'fetch' }, closed);
   const unkept = await other.run(photo, { keep: true });
   right('main', unkept.outputs);
   expect('feature' in unkept).toBe(false);
-  await closed.close({ graceMs: 200 });
 });

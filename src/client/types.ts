@@ -14,7 +14,7 @@ import type { PlanReport, Rivals } from './planTypes.ts';
 import type { Result, TaskAnswer } from './resultTypes.ts';
 import type { StreamOptions, StreamResult, StreamSource } from './streamTypes.ts';
 
-export type { Label, Limits };
+export type { CodecParams, Label, Limits, Manifest, PresetName, Tensors, TransportKind, WebTransportClass };
 
 /**
  * How a session may compute. `only-*` throws when its way fails; `prefer-*` takes another one and says so in
@@ -70,7 +70,8 @@ export interface ConnectOptions {
   mode?: Mode;
   /**
    * How frames travel. `auto` opens a link (WebTransport or WebSocket, whichever is first) beside fetch, which carries what
-   * no link can; a kind by name means that one only, and OFFLINE where it is impossible. Default `auto`.
+   * no link can; a kind by name means that one only. Where it is impossible `connect` throws OFFLINE under `only-*`, and else each run
+   * says so in `report.degraded`. Default `auto`.
    */
   transport?: 'auto' | TransportKind;
   /**
@@ -88,18 +89,23 @@ export interface ConnectOptions {
   /** Preset name or full codec parameters; default `isthmus`, with the calibrated profile of the cut where the manifest has one. */
   codec?: PresetName | CodecParams;
   /**
-   * `measured`: what `cut` and `codec` leave open is chosen for each run by measurement, within the mode (docs/planner.md). Default:
-   * `measured` under the mode `auto`, else `fixed`.
+   * `measured`: what `cut`, `codec` and `upload` leave open is chosen for each run by measurement, within the mode (docs/planner.md).
+   * Default: `measured` under the mode `auto`, else `fixed`.
    */
   plan?: 'fixed' | 'measured';
-  /** What measured plans must not exceed. */
+  /** What measured plans must not exceed. `limits.deadlineMs` only ranks ways and ends nothing: the `deadlineMs` of a run does that. */
   limits?: Limits;
-  /** Upload of the remote plan; `quality` is 0…1, as for a canvas. Default: JPEG, 0.85. */
+  /**
+   * How the picture of the remote plan travels; `quality` is 0…1, as for a canvas. Default: JPEG, 0.85. Measured plans choose what is
+   * not named here: JPEG or WebP, where this device writes it (Safari does not) and both are calibrated, and the smallest quality that
+   * keeps `limits.maxAccuracyLoss`. A quality without a format holds for both. WebP by name is OPTION_INVALID where it cannot be written.
+   */
   upload?: { format?: 'jpeg' | 'webp'; quality?: number };
   /**
-   * Under `prefer-split` and `prefer-remote`: when the tail is slower than it usually is (95th percentile of recent answers,
-   * 1 s while few are known), cannot be reached, or would miss the deadline, the whole model runs here as well if its
-   * segments are on this device, and the first answer counts. Default true.
+   * Under `prefer-split`, `prefer-remote` and `auto`: when the tail is slower than it usually is (95th percentile of recent answers,
+   * 250 ms at least, 1 s while few are known; under `auto` earlier where the planner expects the device to win, from 20 ms), cannot be
+   * reached, or would miss the deadline, the whole model runs here as well if its segments are on this device, and the first answer
+   * counts. Default true.
    */
   hedge?: boolean;
   /**
@@ -197,7 +203,7 @@ export interface Session extends AsyncDisposable {
    * @throws IsthmusError; the signal's reason (an AbortError by default) when `signal` fires; CLOSED after `close`.
    * @example
    * const { labels, report } = await session.run(file, { deadlineMs: 500 });
-   * console.log(labels[0].label, report.ran, report.bytes.up, report.ms.total);
+   * console.log(labels?.[0]?.label, report.ran, report.bytes.up, report.ms.total);
    */
   run(input: Input, options?: RunOptions): Promise<Result>;
   /**

@@ -12,6 +12,7 @@ import type { DeviceWish } from './openEngine.ts';
 import { configureOrt, type OrtOptions, wasmThreads } from './ortEnvironment.ts';
 import type { DeviceReport, HeadResult, HeadRuntime, RuntimeInput, StageTimes } from './runtime.ts';
 import type { ModelStore } from './store/modelStore.ts';
+import { writableFormats } from './upload.ts';
 import { openInput, uploadFrame } from './uploadFrame.ts';
 
 /** Devices that may be lost one after the other before no more are made unasked. */
@@ -159,6 +160,8 @@ class BrowserRuntime implements HeadRuntime {
 
   remote: HeadRuntime['remote'] = (input, format, quality) =>
     this.#next(() => uploadFrame(this.#model(), input, format, quality));
+
+  formats: NonNullable<HeadRuntime['formats']> = writableFormats;
 
   gzipFp16Bytes: HeadRuntime['gzipFp16Bytes'] = (input, cut) =>
     this.#next(async () => {

@@ -131,6 +131,11 @@ export interface HeadRuntime {
   local(input: RuntimeInput, wait?: boolean): Promise<LocalResult>;
   /** The picture as an upload: resized and cropped to the model's input, JPEG or WebP; or raw tensors. */
   remote(input: RuntimeInput, format: 'jpeg' | 'webp', quality: number): Promise<HeadResult>;
+  /**
+   * What `remote` can write a picture as, found out at the first call: ask where it matters only. Absent where JPEG alone is known
+   * to work.
+   */
+  formats?(): Promise<readonly ('jpeg' | 'webp')[]>;
   /** Feature bytes as gzip of float16, the yardstick of the page and the benchmarks; runs on demand. */
   gzipFp16Bytes(input: RuntimeInput, cut: number): Promise<number>;
   close(): Promise<void>;

@@ -11,6 +11,30 @@ import type { Pixels } from './runtime.ts';
 const ENCODINGS = { jpeg: 0, webp: 1 } as const;
 const PREPARED = 1;
 
+type Format = keyof typeof ENCODINGS;
+
+let writable: Promise<readonly Format[]> | undefined;
+
+/**
+ * The formats that this browser's canvas writes, tried out once with one pixel. For a type that it cannot write it gives a PNG
+ * (HTML standard, "serialising bitmaps to a file"), as Safari does for WebP.
+ */
+export function writableFormats(): Promise<readonly Format[]> {
+  writable ??= canWrite('webp').then((webp) => (webp ? ['jpeg', 'webp'] : ['jpeg']));
+  return writable;
+}
+
+async function canWrite(format: Format): Promise<boolean> {
+  const type = `image/${format}`;
+  try {
+    const canvas = new OffscreenCanvas(1, 1);
+    canvas.getContext('2d'); // without a context there is nothing to write
+    return (await canvas.convertToBlob({ type })).type === type;
+  } catch {
+    return false;
+  }
+}
+
 /** The model's crop, ready to encode. */
 export function cropPicture(picture: Picture, preprocess: Preprocess): Pixels {
   return resizeToCrop(readPixels(picture), preprocess);
@@ -22,7 +46,7 @@ export function cropPicture(picture: Picture, preprocess: Preprocess): Pixels {
  */
 export async function encodePicture(
   { width, height, data }: Pixels,
-  format: 'jpeg' | 'webp',
+  format: Format,
   quality: number,
 ): Promise<EncodedTensor> {
   const canvas = new OffscreenCanvas(width, height);

@@ -38,6 +38,7 @@ export interface WorkerApi {
     ...args: Parameters<HeadRuntime['local']>
   ): Promise<WithDevice<Awaited<ReturnType<HeadRuntime['local']>>>>;
   remote(...args: Parameters<HeadRuntime['remote']>): Promise<WithDevice<HeadResult>>;
+  formats(): Promise<WithDevice<Awaited<ReturnType<NonNullable<HeadRuntime['formats']>>>>>;
   gzipFp16Bytes(...args: Parameters<HeadRuntime['gzipFp16Bytes']>): Promise<WithDevice<number>>;
   close(): Promise<void>;
 }

@@ -61,6 +61,7 @@ const api: WorkerApi = {
     const result = await runtime!.remote(...args);
     return Comlink.transfer(report(result), [result.frame.buffer as ArrayBuffer]);
   }),
+  formats: throwsWire(async () => report(await runtime!.formats!())),
   gzipFp16Bytes: throwsWire(async (...args) => report(await runtime!.gzipFp16Bytes(...args))),
   close: throwsWire(async () => {
     await runtime?.close();

@@ -1,6 +1,6 @@
-// onnxruntime's WebAssembly, compiled once per page: a worker gives the module it compiled to the page, and the worker that takes
-// its place starts from it, code that was made on the way included. Compiling anew took 1 to 2 s. onnxruntime takes bytes only,
-// so this worker's own WebAssembly functions are wrapped; the page's are left alone.
+// onnxruntime's WebAssembly, compiled once per page: a worker gives the module it compiled to the page (pageWasm.ts), and those after
+// it start from that, code that was made on the way included. Compiling anew took 1 to 2 s. onnxruntime takes bytes only, so this
+// worker's own WebAssembly functions are wrapped; the page's are left alone.
 import * as ort from 'onnxruntime-web/webgpu';
 import { countMemory } from '../head/memoryUse.ts';
 

@@ -1,16 +1,16 @@
-// Revival: makes worker, device and segments anew in the background after a death: once, and once more, then not again for a while.
+// Revival: makes worker, device and segments anew in the background after a death: twice, then not again for a while.
 // Meanwhile there is trouble, which others answer in. How it is done spawn.ts says.
 import { IsthmusError } from '../errors.ts';
 import { Trouble } from './trouble.ts';
 
-/** Workers that may die one after the other; then, and when two starts failed, the device is left alone for so long. */
+/** After so many workers that died one after the other, and when two starts failed, the device is left alone for so long. */
 const DEATHS = 3;
 const REST_MS = 60_000;
 
 export class Revival {
   readonly trouble = new Trouble();
   readonly #again: () => Promise<void>;
-  /** Since the device last answered. */
+  /** Since the device last answered; {@link DEATHS} or more while it is left alone. */
   #deaths = 0;
   #restUntil = 0;
   #running = false;
@@ -27,7 +27,8 @@ export class Revival {
   died(why: IsthmusError): void {
     this.#deaths++;
     this.trouble.begin(why);
-    this.#begin();
+    if (this.#deaths < DEATHS) this.#begin();
+    else if (!this.#running) this.#rest(); // one that a waiting call made
   }
 
   /** The worker lives and makes another device by itself; undefined once it has. */
@@ -46,7 +47,9 @@ export class Revival {
 
   /** Tries again where the last try is long ago. */
   beginWhenDue(): void {
-    if (this.trouble.trouble && performance.now() > this.#restUntil) this.#begin();
+    if (this.#running || !this.trouble.trouble || performance.now() <= this.#restUntil) return;
+    if (this.#deaths >= DEATHS) this.#deaths = 0;
+    this.#begin();
   }
 
   #begin(): void {
@@ -58,7 +61,7 @@ export class Revival {
   }
 
   async #tryTwice(): Promise<void> {
-    for (let n = 0; n < 2 && this.#deaths <= DEATHS; n++) {
+    for (let n = 0; n < 2 && this.#deaths < DEATHS; n++) {
       try {
         await this.#again();
         this.trouble.end();
@@ -67,7 +70,11 @@ export class Revival {
         this.trouble.begin(IsthmusError.from(thrown, 'WORKER_FAILED', 'The worker does not come back'));
       }
     }
-    this.#deaths = 0;
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#deaths = Math.max(this.#deaths, DEATHS);
     this.#restUntil = performance.now() + REST_MS;
   }
 }

@@ -14,6 +14,7 @@ import { type SpawnOptions, spawnRuntime } from './spawn.ts';
 /** The test server serves these as they are; it would take a name without an ending for JavaScript. */
 const FOLDER = 'node_modules/.cache/isthmus-worker-test';
 const { manifest, files } = await tinyModel();
+const WASM = '/node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.asyncify.wasm';
 /** Segment 0 only, whatever is asked for. */
 const load: LoadOptions = { manifest, artifacts: `/${FOLDER}/0.onnx?` };
 /** The last segment as a model of its own: no cut, b → y. */
@@ -155,6 +156,67 @@ test('a worker that replaces a dead one loads what the call needs, not all that 
     })
     .toBe(0);
   expect(workers.length).toBe(2);
+});
+
+test('a worker that is being filled is not replaced under it', async () => {
+  const cache = new SegmentCache();
+  for (const [sha256, bytes] of files) await cache.write(sha256, bytes);
+  const workers: Worker[] = [];
+  let slow = false;
+  /** One that gets to load the whole model late, as over a slow network. */
+  const worker = () => {
+    const made = new Worker(new URL('./entry.ts', import.meta.url), { type: 'module' });
+    const post = made.postMessage.bind(made);
+    made.postMessage = (
+      message: { path?: string[]; argumentList?: { value: unknown }[] },
+      transfer: object,
+    ) => {
+      const whole = message.path?.[0] === 'load' && message.argumentList?.[1]?.value === 2;
+      if (whole && slow) setTimeout(() => post(message, transfer as Transferable[]), 500);
+      else post(message, transfer as Transferable[]);
+    };
+    workers.push(made);
+    return made;
+  };
+  const { runtime } = await spawn({ device: 'wasm', worker, recycle: { runs: 1 } });
+  await runtime.load({ manifest, artifacts: `/${FOLDER}/nothing` }, 2);
+  await runtime.local(tensors);
+  await expect.poll(() => workers.length, { timeout: 20_000 }).toBe(2); // it has run once
+  await runtime.load({ manifest, artifacts: `/${FOLDER}/nothing` }, 2); // and the next one is filled
+  slow = true;
+  workers[1]!.terminate();
+  await expect.poll(() => runtime.recovery!.trouble?.code).toBe('WORKER_FAILED');
+  // A run that waits is answered by the worker that is filled behind it, and is its last.
+  expect(readFrame((await runtime.head(tensors, 0, PRESETS.raw)).frame).cut).toBe(0);
+  slow = false;
+  await runtime.head(tensors, 0, PRESETS.raw);
+  expect(runtime.recovery!.trouble).toBeUndefined();
+});
+
+test('another session of the page starts from what the first one compiled', async () => {
+  /** Compiled modules that workers were given to start from, one a worker. */
+  const given: boolean[] = [];
+  const worker = () => {
+    const made = new Worker(new URL('./entry.ts', import.meta.url), { type: 'module' });
+    const post = made.postMessage.bind(made);
+    made.postMessage = (
+      message: { path?: string[]; argumentList?: { value?: { wasm?: unknown } }[] },
+      transfer: object,
+    ) => {
+      if (message.path?.[0] === 'start')
+        given.push(message.argumentList?.[0]?.value?.wasm instanceof WebAssembly.Module);
+      post(message, transfer as Transferable[]);
+    };
+    return made;
+  };
+  // Named as the default is found, so that no other test has compiled it.
+  const wasmPaths = { wasm: new URL(WASM, location.href).href };
+  for (let i = 0; i < 2; i++) {
+    const { runtime } = await spawn({ device: 'wasm', worker, wasmPaths });
+    await runtime.load(load, 0);
+    await runtime.head(tensors, 0, PRESETS.raw);
+  }
+  expect(given).toEqual([false, true]);
 });
 
 test('where the browser denies Web Locks, as with blocked site data, the worker starts and stays', async () => {

@@ -12,7 +12,8 @@ import type {
 } from '../head/runtime.ts';
 import type { News, StartOptions, WithDevice, WorkerApi } from './api.ts';
 import { fromWire } from './errorWire.ts';
-import { type RecycleLimits, Recycler } from './recycler.ts';
+import { offerWasm, wasmFor } from './pageWasm.ts';
+import { type Held, type RecycleLimits, Recycler } from './recycler.ts';
 import { Revival } from './revival.ts';
 import { sendable } from './sendable.ts';
 import { createWorkerHandle, startWorker, type WorkerHandle } from './workerHandle.ts';
@@ -50,15 +51,13 @@ export async function spawnRuntime({
 }: SpawnOptions = {}): Promise<HeadRuntime> {
   const make =
     worker ?? (() => new Worker(new URL('./entry.ts', import.meta.url), { type: 'module', name: 'isthmus' }));
-  const revival = new Revival(async () => {
-    await living();
-    if (model) await bring(model, needed);
-  });
+  // A worker that is being filled is not replaced meanwhile.
+  const revival = new Revival(() => recycler.during(filled));
   const { trouble } = revival;
   let handle: WorkerHandle | undefined;
   let starting: Promise<WorkerHandle> | undefined;
   let device: DeviceReport;
-  /** onnxruntime as a worker compiled it, for the next one. */
+  /** onnxruntime as a worker compiled it, for the next one; held here, so that other sessions find it too. */
   let wasm: WebAssembly.Module | undefined;
   /** The model, the last segment that the present worker has (-2 when it knows nothing), and the last that a call needed. */
   let model: LoadOptions | undefined;
@@ -79,6 +78,7 @@ export async function spawnRuntime({
     there = -2;
     recycler.reset();
     const tame = revival.withoutGpu && (options.device ?? 'auto') === 'auto';
+    wasm ??= wasmFor(options.wasmPaths);
     const given = { ...options, ...(tame && { device: 'wasm' as const }), ...(wasm && { wasm }) };
     try {
       const tell = (news: News) => fresh === handle && hear(news);
@@ -96,6 +96,7 @@ export async function spawnRuntime({
   function hear(news: News): void {
     if (news.about === 'wasm') {
       wasm = news.module;
+      offerWasm(options.wasmPaths, wasm);
       return;
     }
     device = news.device;
@@ -110,6 +111,11 @@ export async function spawnRuntime({
       starting = undefined;
     });
     return starting;
+  }
+
+  async function filled(): Promise<void> {
+    await living();
+    if (model) await bring(model, needed);
   }
 
   async function ask<T>(
@@ -139,11 +145,7 @@ export async function spawnRuntime({
   }
 
   async function load(options: LoadOptions, last: number, onProgress?: (p: Progress) => void): Promise<void> {
-    const bringing = () =>
-      recycler.during(
-        () => bring(options, last, onProgress),
-        () => undefined,
-      );
+    const bringing = () => recycler.during(() => bring(options, last, onProgress));
     if (last > NOTHING) {
       needed = last;
       return bringing();
@@ -175,11 +177,11 @@ export async function spawnRuntime({
       const value = await ask(work);
       if (wanted > NOTHING) {
         revival.computed(before);
-        held = memory;
+        held = { bytes: memory, having: `${model?.manifest.id} ${there}` };
       }
       return value;
     };
-    let held: number | undefined;
+    let held: Held | undefined;
     const once = () => recycler.during(done, () => held);
     return wait ? once() : recovery.unlessTroubled(once);
   }
@@ -187,8 +189,7 @@ export async function spawnRuntime({
   const recycler = new Recycler(recycle, async () => {
     if (closed || !handle || handle.dead) return;
     handle.end(CLOSED());
-    await living();
-    if (model) await bring(model, needed);
+    await filled();
   });
 
   const recovery: Recovery = {
@@ -249,6 +250,12 @@ export async function spawnRuntime({
         wait,
       ),
     remote,
+    formats: () =>
+      need(
+        () => NOTHING,
+        (api) => api.formats(),
+        false,
+      ),
     gzipFp16Bytes: (input, cut) =>
       need(
         () => cut,

@@ -24,11 +24,17 @@ import type {
   Progress,
   RuntimeInput,
 } from '../runtime.ts';
+import type { ModelStore } from '../store/modelStore.ts';
 import { NodeExits } from './nodeExits.ts';
 import { decodeImage, encodeImage, warmUpImages } from './nodeImage.ts';
 import { nodeModelStore } from './nodeStore.ts';
 import { fromOrt, type Ort, type OrtTensor, toOrt } from './nodeTensors.ts';
 
+/** Every segment is a session with threads of its own: such as spin while they wait take the cores from the segment that runs. */
+const SESSION: InferenceSession.SessionOptions = {
+  logSeverityLevel: 3,
+  extra: { session: { intra_op: { allow_spinning: '0' } } },
+};
 const IMAGE_CODES = { jpeg: 0, webp: 1 } as const;
 
 export class NodeEngine {
@@ -37,11 +43,12 @@ export class NodeEngine {
   #sessions: InferenceSession[] = [];
   #loading: Promise<unknown> = Promise.resolve();
   readonly #store = nodeModelStore();
+  readonly #aborting = new AbortController();
   readonly #exits = new NodeExits(
-    (file) => this.#store.get(file),
+    (file) => this.#fetch(file),
     (...args) => this.#compile(...args),
   );
-  readonly #profiles = new Profiles((file) => this.#store.get(file));
+  readonly #profiles = new Profiles((file) => this.#fetch(file));
   #source: LoadOptions | undefined;
 
   /** Downloads and compiles segments that are not there yet; another manifest starts anew. */
@@ -65,11 +72,12 @@ export class NodeEngine {
     for (const { sha256, bytes } of wanted) {
       const at = before;
       const report = (loaded: number) => onProgress({ stage: 'download', loaded: at + loaded, total });
-      files.push(await this.#store.get({ artifacts, sha256, bytes, token, keptOnly }, report));
+      files.push(await this.#fetch({ artifacts, sha256, bytes, token, keptOnly }, report));
       before += bytes;
     }
     before = 0;
     for (const [i, segment] of wanted.entries()) {
+      this.#aborting.signal.throwIfAborted();
       this.#sessions.push(await this.#compile(files[i]!, segment.file));
       before += segment.bytes;
       onProgress({ stage: 'compile', loaded: before, total });
@@ -173,11 +181,20 @@ export class NodeEngine {
     return gzipFp16Bytes(parts);
   }
 
+  /** Ends downloads, for good: nothing is loaded any more. */
+  abort(): void {
+    this.#aborting.abort(new IsthmusError('CLOSED', 'The session is closed. Connect again.'));
+  }
+
   async close(): Promise<void> {
     const sessions = this.#sessions;
     this.#sessions = [];
     this.#manifest = undefined;
     await Promise.all([...sessions.map((s) => s.release()), this.#exits.release()]);
+  }
+
+  #fetch(...[file, told]: Parameters<ModelStore['get']>): ReturnType<ModelStore['get']> {
+    return this.#store.get(file, told, this.#aborting.signal);
   }
 
   #known(): Manifest {
@@ -221,7 +238,7 @@ export class NodeEngine {
   async #compile(bytes: Uint8Array, file: string): Promise<InferenceSession> {
     const ort = await this.#loadOrt();
     try {
-      return await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+      return await ort.InferenceSession.create(bytes, SESSION);
     } catch (thrown) {
       throw IsthmusError.from(thrown, 'INFERENCE_FAILED', `onnxruntime-node cannot load ${file}.`);
     }

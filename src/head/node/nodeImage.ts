@@ -52,6 +52,12 @@ export async function decodeImage(bytes: Uint8Array): Promise<Pixels> {
   }
 }
 
+/** What this sharp writes: WebP belongs to its own libvips, but a system's may come without. */
+export async function writableFormats(): Promise<readonly ('jpeg' | 'webp')[]> {
+  const { format } = await loadSharp();
+  return (['jpeg', 'webp'] as const).filter((one) => format[one]?.output.buffer);
+}
+
 /** Opaque RGBA pixels as a JPEG or WebP file; `quality` is 0…1, as for a canvas. */
 export async function encodeImage(
   { width, height, data }: Pixels,

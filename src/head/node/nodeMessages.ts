@@ -9,6 +9,7 @@ export type Call =
   | { method: 'early'; args: [input: RuntimeInput, plan: EarlyPlan] }
   | { method: 'local'; args: [input: RuntimeInput] }
   | { method: 'remote'; args: Parameters<HeadRuntime['remote']> }
+  | { method: 'formats'; args: [] }
   | { method: 'gzipFp16Bytes'; args: Parameters<HeadRuntime['gzipFp16Bytes']> }
   | { method: 'close'; args: [] };
 

@@ -1,13 +1,11 @@
 // The Node runtime alone: frames, pictures as cameras write them, and threads that die.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import sharp, { type Sharp } from 'sharp';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { drawnPicture, type TinyModel, tinyModel } from '../../client/tinyModel.fixture.ts';
+import { drawnPicture, tinyModel } from '../../client/tinyModel.fixture.ts';
 import { decodeTensor } from '../../codec/cpu/decode.ts';
 import { encodeTensor } from '../../codec/cpu/encode.ts';
 import { PRESETS } from '../../codec/params.ts';
@@ -18,17 +16,12 @@ import { readFrame } from '../../wire/readFrame.ts';
 import type { HeadRuntime } from '../runtime.ts';
 import { nodeRuntime } from './nodeRuntime.ts';
 
-let model: TinyModel;
+const model = await tinyModel();
+const photo = await drawnPicture();
 let server: LocalServer;
 let runtime: HeadRuntime;
-let photo: Uint8Array;
-let cache: string;
 
 beforeAll(async () => {
-  cache = await mkdtemp(join(tmpdir(), 'isthmus-cache-'));
-  process.env.ISTHMUS_CACHE = cache;
-  model = await tinyModel();
-  photo = await drawnPicture();
   server = await localServer(async (req, res) => {
     const segment = model.manifest.segments.find((s) => req.url?.endsWith(s.sha256));
     if (segment) res.end(await readFile(model.path(segment.file)));
@@ -40,8 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await runtime?.close();
   await server?.close();
-  await model?.[Symbol.asyncDispose]();
-  await rm(cache, { recursive: true, force: true });
 });
 
 const source = () => ({ manifest: model.manifest, artifacts: server.url });
@@ -63,6 +54,7 @@ test('frames hold the feature: raw exactly, slicer as the codec alone would', as
 });
 
 test('uploads are pictures of exactly the model’s crop', async () => {
+  expect(await runtime.formats!()).toEqual(['jpeg', 'webp']);
   for (const [format, code] of [
     ['jpeg', 0],
     ['webp', 1],

@@ -124,7 +124,7 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
 
   /**
    * The thread leaves by itself: one that is terminated inside onnxruntime takes the whole process down with it (SIGABRT
-   * from the native side). One that a stalled download holds is left behind; it keeps no process alive.
+   * from the native side). Its downloads are aborted. One that computes for long is left behind; it keeps no process alive.
    */
   async function close(): Promise<void> {
     if (closed) return;
@@ -148,6 +148,7 @@ export function nodeRuntime(spawn: () => Worker = spawnThread): HeadRuntime {
     local: (input) => need((m) => m.segments.length - 1, { method: 'local', args: [compact(input)] }),
     remote: (input, format, quality) =>
       need(() => -1, { method: 'remote', args: [compact(input), format, quality] }),
+    formats: () => ask({ method: 'formats', args: [] }),
     gzipFp16Bytes: (input, cut) => need(() => cut, { method: 'gzipFp16Bytes', args: [compact(input), cut] }),
     close,
   };

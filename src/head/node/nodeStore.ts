@@ -15,6 +15,10 @@ export function nodeModelStore(folder = cacheFolder()): ModelStore {
   return new ModelStore({ cache: new SegmentCache(BUDGET, nodeKept(folder)) });
 }
 
+/** Whether this machine keeps a segment. */
+export const nodeHolds = (sha256: string): Promise<boolean> =>
+  new SegmentCache(BUDGET, nodeKept()).holds(sha256);
+
 /** What this machine keeps beside segments, in the same folder. */
 export function nodeKept(folder = cacheFolder()): SafeStore {
   return folder ? folderStore(folder) : NOTHING;

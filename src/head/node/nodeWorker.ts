@@ -1,8 +1,9 @@
 // Worker thread around the Node engine: answers the messages of nodeRuntime.ts, one reply each. After `close` it takes
-// no more, finishes what it has begun and ends.
+// no more, breaks off downloads, finishes what it computes and ends.
 import { parentPort } from 'node:worker_threads';
 import { IsthmusError } from '../../errors.ts';
 import { NodeEngine } from './nodeEngine.ts';
+import { writableFormats } from './nodeImage.ts';
 import type { Call, FromWorker } from './nodeMessages.ts';
 
 const port = parentPort!;
@@ -22,6 +23,8 @@ async function perform(id: number, call: Call): Promise<unknown> {
       return engine.local(...call.args);
     case 'remote':
       return engine.remote(...call.args);
+    case 'formats':
+      return writableFormats();
     case 'gzipFp16Bytes':
       return engine.gzipFp16Bytes(...call.args);
     case 'close':
@@ -40,6 +43,7 @@ async function answer(id: number, call: Call): Promise<void> {
 
 async function end(): Promise<void> {
   port.off('message', take);
+  engine.abort();
   await Promise.all(running);
   await engine.close();
   port.close();

@@ -39,6 +39,11 @@ export class SegmentCache {
     return bytes as Uint8Array<ArrayBuffer>;
   }
 
+  /** Whether a segment is here whole; unverified, and not noted as a use. */
+  async holds(sha256: string): Promise<boolean> {
+    return (await this.#store.get<unknown>(wholeKey(sha256))) instanceof Uint8Array;
+  }
+
   /** Keeps a whole segment and forgets its pieces. */
   async write(sha256: string, bytes: Uint8Array): Promise<void> {
     await this.drop(sha256);
