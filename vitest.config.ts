@@ -5,6 +5,8 @@ import { defineConfig } from 'vitest/config';
 import { CHROMIUM_ARGS, findChromium } from './scripts/chromium.ts';
 
 const executablePath = findChromium();
+/** Where both projects of Node keep what they write. */
+const setupFiles = ['src/testFolder.fixture.ts'];
 
 export default defineConfig({
   test: {
@@ -14,6 +16,7 @@ export default defineConfig({
           name: 'node',
           include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'bench/**/*.test.ts'],
           exclude: ['src/**/*.gpu.test.ts'],
+          setupFiles,
           environment: 'node',
           testTimeout: 60_000,
         },
@@ -22,6 +25,7 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: ['e2e/**/*.test.ts'],
+          setupFiles,
           environment: 'node',
           testTimeout: 60_000,
         },

@@ -9,8 +9,11 @@ import { pictures, root, startTail, stopTail, test, webPages } from './fixtures.
 function isthmus(...args: string[]): Promise<{ code: number | null; out: string; err: string }> {
   const child = spawn(process.execPath, [join(root, 'dist/cli.js'), ...args], {
     timeout: 120_000,
-    // Both at once make Node print a warning of its own.
-    env: { ...process.env, FORCE_COLOR: undefined, NO_COLOR: undefined },
+    env: {
+      ...process.env,
+      ...{ FORCE_COLOR: undefined, NO_COLOR: undefined }, // both at once make Node print a warning of its own
+      ISTHMUS_CACHE: join(scratch, 'cache'),
+    },
   });
   let out = '';
   let err = '';

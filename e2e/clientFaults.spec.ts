@@ -1,8 +1,9 @@
 // What a page lives through, in real Chromium against the real tail: its link is cut again and again, its tail is away when it
 // starts, its cache is evicted or full. No answer is lost, doubled or wrong. Devices and workers: clientRecovery.spec.ts.
 import { expect } from '@playwright/test';
-import { type Answer, type Globals, open, openHarmable, run, same, start, test } from './clientPage.ts';
+import { type Answer, type Globals, openHarmable, run, same, start, test } from './clientPage.ts';
 import { HEALTHY, seeded } from './faults/link.ts';
+import { openPage } from './fixtures.ts';
 import { percentile } from './soak/requests.ts';
 
 test.beforeEach(({ page, pages }) => openHarmable(page, pages));
@@ -68,7 +69,7 @@ test('a reloaded page starts without its tail from what the last visit left, and
   await page.evaluate(() => (globalThis as unknown as Globals).session.close());
   link.set({ refuse: true });
   link.cut();
-  await open(page, pages);
+  await openPage(page, pages);
   await expect(start(page, link, { mode: 'only-split' })).rejects.toThrow(/No tail could be reached/);
   const ms = await start(page, link, {});
   const first = await run(page, 0);
@@ -93,20 +94,20 @@ test('an evicted cache and a full one cost downloads, never a session', async ({
     await (globalThis as unknown as Globals).session.close();
     for (const { name } of await indexedDB.databases()) indexedDB.deleteDatabase(name!);
   });
-  await open(page, pages);
+  await openPage(page, pages);
   await start(page, link, { mode: 'only-local' });
   same(await run(page, 0), right);
   const cdp = await page.context().newCDPSession(page);
   const { origin } = new URL(pages);
   await cdp.send('Storage.clearDataForOrigin', { origin, storageTypes: 'indexeddb' });
   await cdp.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1024 });
-  await open(page, pages);
+  await openPage(page, pages);
   await start(page, link, { mode: 'only-local' });
   same(await run(page, 0), right);
   // Nothing was kept, so there is nothing to start from without the tail.
   link.set({ refuse: true });
   link.cut();
-  await open(page, pages);
+  await openPage(page, pages);
   await expect(start(page, link, {})).rejects.toThrow(/No tail could be reached/);
 });
 
@@ -117,6 +118,25 @@ test('a stream of a playing picture: fresh, in order, bounded, and still frames 
   await start(page, link, { transport: 'auto' });
   await run(page, 0);
   link.set({ latencyMs: 60 });
+  const { oneByOne, streamed } = await page.evaluate(async () => {
+    const { session } = globalThis as unknown as Globals;
+    const frames = Array.from({ length: 16 }, (_, n) => {
+      const data = Uint8ClampedArray.from({ length: 4 * 96 * 96 }, (_, i) => (i * (n + 3)) & 255);
+      return new ImageData(data, 96, 96);
+    });
+    const began = performance.now();
+    for (const frame of frames) await session.run(frame);
+    const between = performance.now();
+    let answers = 0;
+    for await (const _ of session.stream(frames)) answers++;
+    if (answers !== frames.length) throw new Error(`${answers} answers`);
+    const perSecond = (ms: number) => (1000 * frames.length) / ms;
+    return { oneByOne: perSecond(between - began), streamed: perSecond(performance.now() - between) };
+  });
+  console.log(
+    `neck10 over 120 ms there and back: one at a time ${oneByOne.toFixed(1)} a second, streamed ${streamed.toFixed(1)} (${(streamed / oneByOne).toFixed(2)} times)`,
+  );
+  expect(streamed).toBeGreaterThan(oneByOne);
   const seen = await page.evaluate(async () => {
     const { session } = globalThis as unknown as Globals;
     const canvas = Object.assign(document.createElement('canvas'), { width: 96, height: 96 });

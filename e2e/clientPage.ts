@@ -1,21 +1,25 @@
 // What the specs of client faults share: a page in real Chromium whose tail stands behind a proxy, and whose worker and GPU device
 // can be taken away at a chosen moment of a run.
 import { cp } from 'node:fs/promises';
-import { join } from 'node:path';
 import { expect, type Page } from '@playwright/test';
-import { assembleFleet } from '../bench/fleet.ts';
 import type { Report } from '../src/client/resultTypes.ts';
 import { tinyModel } from '../src/client/tinyModel.fixture.ts';
 import type { ConnectOptions, RunOptions } from '../src/client/types.ts';
-import type { connect } from '../src/index.ts';
 import { type TcpProxy, tcpProxy } from './faults/tcpProxy.ts';
-import { test as base, startTail, stopTail, type Tail, webPages } from './fixtures.ts';
+import { test as base, fleetTail, openPage, type Globals as PageGlobals, type Tail } from './fixtures.ts';
 
-export interface Globals {
-  isthmus: { connect: typeof connect };
-  session: Awaited<ReturnType<typeof connect>>;
+/** What the page's workers and devices went through so far. */
+export interface Seen {
+  workers: number;
+  devices: number;
+  /** Workers terminated and devices destroyed by {@link Globals.harm}, each of them alive until then. */
+  harmed: number;
+}
+
+export interface Globals extends PageGlobals {
   workers: Worker[];
-  /** Does it now. */
+  seen: Seen;
+  /** Does it now; what is not there at this moment is hit as soon as it is. */
   harm(what: Harm): void;
   /** Called at the next worker's first message. */
   onHello: (() => void) | undefined;
@@ -24,25 +28,21 @@ export interface Globals {
 }
 
 /** The page comes from a server of its own, so that it is there when its tail, behind a proxy, is not. */
-export const test = base.extend<{ link: TcpProxy; pages: string }, { tail: Tail }>({
+export const test = base.extend<{ link: TcpProxy }, { tail: Tail }>({
   tail: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
     async ({}, use) => {
-      await using fleet = await assembleFleet(undefined);
       // One whose head is small, so that a device is soon ready again.
       await using tiny = await tinyModel();
-      await cp(join(tiny.folder, 'tiny'), join(fleet.folder, 'tiny'), { recursive: true });
-      const { url, process: child } = await startTail(fleet.folder, ['--cors', '*', '--grace', '2']);
-      await use({ url, folder: fleet.folder, models: fleet.models, process: child });
-      await stopTail(child);
+      await using tail = await fleetTail(
+        undefined,
+        ['--cors', '*', '--grace', '2', '--model-grace', '0.05'],
+        (folder) => cp(tiny.folder, folder, { recursive: true }),
+      );
+      await use(tail);
     },
     { scope: 'worker', timeout: 60_000 },
   ],
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
-  async pages({}, use) {
-    await using pages = await webPages();
-    await use(pages.url);
-  },
   async link({ tail }, use) {
     await using link = await tcpProxy(Number(new URL(tail.url).port));
     await use(link);
@@ -53,12 +53,25 @@ export const test = base.extend<{ link: TcpProxy; pages: string }, { tail: Tail 
 export async function openHarmable(page: Page, pages: string): Promise<void> {
   await page.addInitScript(() => {
     const workers: Worker[] = [];
+    const ended = new WeakSet<Worker>();
+    const seen: Seen = { workers: 0, devices: 0, harmed: 0 };
+    let due = false; // a worker is to be terminated, and none is alive
     const plainFetch = fetch;
+    const endLast = () => {
+      const last = workers.at(-1);
+      due = !last || ended.has(last);
+      if (due) return;
+      last!.terminate();
+      seen.harmed++;
+    };
+    const losing = new BroadcastChannel('lose');
+    new BroadcastChannel('seen').onmessage = ({ data }) => void seen[data as 'devices' | 'harmed']++;
     Object.assign(globalThis, {
       workers,
+      seen,
       harm(what: Harm) {
-        if (what === 'terminate') workers.at(-1)?.terminate();
-        else if (what !== 'none') new BroadcastChannel('lose').postMessage(what);
+        if (what === 'terminate') endLast();
+        else if (what !== 'none') losing.postMessage(what);
       },
       fetch: (...args: Parameters<typeof fetch>) => {
         const g = globalThis as unknown as Globals;
@@ -70,14 +83,21 @@ export async function openHarmable(page: Page, pages: string): Promise<void> {
         return plainFetch(...args);
       },
     });
-    const losable = `const devices = [];
-      let armed;
+    const losable = `let alive, armed, due = false;
+      const told = new BroadcastChannel('seen');
+      const lose = () => {
+        due = !alive;
+        if (due) return;
+        alive.destroy();
+        alive = undefined;
+        told.postMessage('harmed');
+      };
       new BroadcastChannel('lose').onmessage = ({ data }) => {
-        if (data === 'lose') devices.at(-1)?.destroy();
+        if (data === 'lose') lose();
         else armed = { ...data };
       };
       const count = (kind) => {
-        if (armed?.[kind] && --armed[kind] === 0) setTimeout(() => devices.at(-1)?.destroy());
+        if (armed?.[kind] && --armed[kind] === 0) setTimeout(lose);
       };
       for (const [Class, method, kind] of [
         [globalThis.GPUQueue, 'submit', 'submits'],
@@ -94,7 +114,12 @@ export async function openHarmable(page: Page, pages: string): Promise<void> {
       const requestDevice = adapter?.requestDevice;
       if (adapter) adapter.requestDevice = async function (...args) {
         const device = await requestDevice.apply(this, args);
-        devices.push(device);
+        alive = device;
+        device.lost.then(() => {
+          if (alive === device) alive = undefined;
+        });
+        told.postMessage('devices');
+        if (due) setTimeout(lose);
         return device;
       };`;
     globalThis.Worker = class extends Worker {
@@ -102,21 +127,22 @@ export async function openHarmable(page: Page, pages: string): Promise<void> {
         const script = `import ${JSON.stringify(String(new URL(url, location.href)))};\n${losable}`;
         super(URL.createObjectURL(new Blob([script], { type: 'text/javascript' })), options);
         workers.push(this);
+        seen.workers++;
         const hello = () => {
+          if (due) endLast();
           const g = globalThis as unknown as Globals;
           g.onHello?.();
           g.onHello = undefined;
         };
         this.addEventListener('message', hello, { once: true });
       }
+      override terminate(): void {
+        ended.add(this);
+        super.terminate();
+      }
     };
   });
-  await open(page, pages);
-}
-
-export async function open(page: Page, url: string): Promise<void> {
-  await page.goto(url);
-  await page.waitForFunction(() => 'isthmus' in globalThis);
+  await openPage(page, pages);
 }
 
 export const address = (link: TcpProxy, model = 'neck10') => `http://127.0.0.1:${link.port}/models/${model}`;
@@ -154,7 +180,7 @@ export interface Answer {
 /** `submits: 2`: the device is lost with the second command buffer from now on. */
 export type Harm = 'none' | 'terminate' | 'lose' | { submits: number } | { maps: number };
 
-/** Runs input `seed`, and does harm after so many milliseconds or when the request is on its way. Rejects as the run does. */
+/** Runs input `seed`, and does harm at once, after so many milliseconds or when the request is on its way. Rejects as the run does. */
 export function run(
   page: Page,
   seed: number,
@@ -179,6 +205,7 @@ export function run(
       const running = session.run({ [name]: { dtype: 'float32', shape: dims, data } }, given);
       if (typeof what === 'string') {
         if (wait === 'sent') g.onSend = () => g.harm(what);
+        else if (wait === 0) g.harm(what);
         else setTimeout(() => g.harm(what), wait);
       }
       const { outputs, report } = await running;

@@ -1,34 +1,18 @@
 // Downloads of the model in real Chromium from the real tail over a link that is cut again and again: the load goes on where it
 // stopped, and the next visitor's download is whole.
 import { expect, type Page } from '@playwright/test';
-import { assembleFleet } from '../bench/fleet.ts';
 import type { ConnectProgress } from '../src/client/types.ts';
-import type { connect } from '../src/index.ts';
 import { type TcpProxy, tcpProxy } from './faults/tcpProxy.ts';
-import { test as base, startTail, stopTail, type Tail, webPages } from './fixtures.ts';
+import { test as base, fleetTail, type Globals, openPage, type Tail } from './fixtures.ts';
 
-interface Globals {
-  isthmus: { connect: typeof connect };
-}
-
-const test = base.extend<{ link: TcpProxy }, { tail: Tail; pages: string }>({
+const test = base.extend<{ link: TcpProxy }, { tail: Tail }>({
   tail: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
     async ({}, use) => {
-      await using fleet = await assembleFleet(undefined);
-      const { url, process: child } = await startTail(fleet.folder, ['--cors', '*', '--grace', '2']);
-      await use({ url, folder: fleet.folder, models: fleet.models, process: child });
-      await stopTail(child);
+      await using tail = await fleetTail(undefined, ['--cors', '*', '--grace', '2']);
+      await use(tail);
     },
     { scope: 'worker', timeout: 60_000 },
-  ],
-  pages: [
-    // biome-ignore lint/correctness/noEmptyPattern: as above
-    async ({}, use) => {
-      await using pages = await webPages();
-      await use(pages.url);
-    },
-    { scope: 'worker' },
   ],
   async link({ tail }, use) {
     await using link = await tcpProxy(Number(new URL(tail.url).port));
@@ -37,31 +21,27 @@ const test = base.extend<{ link: TcpProxy }, { tail: Tail; pages: string }>({
 });
 
 /** Loads the whole model and runs it. Every visit is a browser that has nothing yet. */
-function load(page: Page, pages: string, port: number) {
-  return page
-    .goto(pages)
-    .then(() => page.waitForFunction(() => 'isthmus' in globalThis))
-    .then(() =>
-      page.evaluate(async (url) => {
-        const progress: ConnectProgress[] = [];
-        const { isthmus } = globalThis as unknown as Globals;
-        const session = await isthmus.connect(url, {
-          ...{ device: 'wasm', mode: 'only-local', transport: 'fetch' },
-          onProgress: (p) => progress.push({ ...p }),
-        });
-        const { name, shape } = session.manifest.inputs[0]!;
-        const dims = shape.map((d) => (typeof d === 'number' ? d : 1));
-        const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i / 9));
-        const { outputs } = await session.run({ [name]: { dtype: 'float32', shape: dims, data } });
-        await session.close();
-        const loaded = progress.filter(({ stage }) => stage === 'download').map((p) => p.loaded);
-        return {
-          loaded,
-          total: progress.at(-1)!.total,
-          logits: Array.from(Object.values(outputs)[0]!.data as Float32Array),
-        };
-      }, `http://127.0.0.1:${port}/models/neck10`),
-    );
+async function load(page: Page, pages: string, port: number) {
+  await openPage(page, pages);
+  return page.evaluate(async (url) => {
+    const progress: ConnectProgress[] = [];
+    const { isthmus } = globalThis as unknown as Globals;
+    const session = await isthmus.connect(url, {
+      ...{ device: 'wasm', mode: 'only-local', transport: 'fetch' },
+      onProgress: (p) => progress.push({ ...p }),
+    });
+    const { name, shape } = session.manifest.inputs[0]!;
+    const dims = shape.map((d) => (typeof d === 'number' ? d : 1));
+    const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(i / 9));
+    const { outputs } = await session.run({ [name]: { dtype: 'float32', shape: dims, data } });
+    await session.close();
+    const loaded = progress.filter(({ stage }) => stage === 'download').map((p) => p.loaded);
+    return {
+      loaded,
+      total: progress.at(-1)!.total,
+      logits: Array.from(Object.values(outputs)[0]!.data as Float32Array),
+    };
+  }, `http://127.0.0.1:${port}/models/neck10`);
 }
 
 test('a load whose connection is cut three times ends well, and so does the next visitor’s', async ({

@@ -4,16 +4,10 @@ import { writeFile } from 'node:fs/promises';
 import { type CDPSession, expect, type Page } from '@playwright/test';
 import { tinyModel } from '../src/client/tinyModel.fixture.ts';
 import type { ConnectOptions } from '../src/client/types.ts';
-import type { connect } from '../src/index.ts';
 import { attachExit } from '../src/model/attachExit.ts';
 import { nodeShapeProbe as probe } from '../src/model/probeNode.ts';
 import { node, model as onnx, value, weight } from '../src/model/testGraphs.fixture.ts';
-import { test as base, startTail, stopTail, webPages } from './fixtures.ts';
-
-interface Globals {
-  isthmus: { connect: typeof connect };
-  session: Awaited<ReturnType<typeof connect>>;
-}
+import { test as base, type Globals, openPage, startTail, stopTail } from './fixtures.ts';
 
 /** Ten times as long where there is time. */
 const LONG = process.env.ISTHMUS_ENDURANCE ? 10 : 1;
@@ -23,13 +17,7 @@ const SESSIONS = { most: 50 * LONG, least: 5, ms: 12_000 * LONG };
 const FIRST_SESSIONS = 10;
 
 /** The tiny model with an exit that is asked and never sure, so that every way of a run is walked. */
-const test = base.extend<{ pages: string }, { address: string }>({
-  // The page's own tail is not there, so that its own session does not start.
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
-  async pages({}, use) {
-    await using pages = await webPages();
-    await use(pages.url);
-  },
+const test = base.extend<object, { address: string }>({
   address: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
     async ({}, use) => {
@@ -85,8 +73,7 @@ test.beforeEach(async ({ page, pages }) => {
       }
     };
   });
-  await page.goto(pages);
-  await page.waitForFunction(() => 'isthmus' in globalThis);
+  await openPage(page, pages); // its own tail is not there, so that its own session does not start
 });
 
 async function open(page: Page, address: string, options: ConnectOptions): Promise<void> {
@@ -216,11 +203,12 @@ test('a long stream leaves the heaps of page and worker as they were', async ({ 
 
 test('a stream on the GPU has as many buffers at its end as at its beginning', async ({ page, address }) => {
   await open(page, address, { device: 'webgpu' });
-  await stream(page, 6);
+  expect(await stream(page, 6)).toEqual({ answered: 6, told: 6 });
   const before = await buffersAlive(page);
-  await stream(page, 30 * LONG);
+  const frames = 30 * LONG;
+  expect(await stream(page, frames)).toEqual({ answered: frames, told: frames });
   const after = await buffersAlive(page);
-  console.log(`${30 * LONG} frames on the GPU: ${before} → ${after} buffers`);
+  console.log(`${frames} frames on the GPU: ${before} → ${after} buffers`);
   expect(before).toBeGreaterThan(0);
   expect(after).toBeLessThanOrEqual(1.05 * before);
 });

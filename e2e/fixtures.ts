@@ -7,9 +7,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { test as base } from '@playwright/test';
+import { test as base, type Page } from '@playwright/test';
 import { type Labelled, loadDataset } from '../bench/datasets.ts';
 import { assembleFleet, type Served } from '../bench/fleet.ts';
+import type { connect } from '../src/index.ts';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const wanted = process.env.ISTHMUS_DATA ?? join(root, '..', 'shared', 'data');
@@ -68,18 +69,55 @@ export function stopTail(child: ChildProcess): Promise<number | null> {
   });
 }
 
-export const test = base.extend<object, { tail: Tail }>({
+/**
+ * A tail for the embedded model and those of `from`, until it is disposed of.
+ *
+ * @param extra arguments of `isthmus serve`
+ * @param add puts more models into the folder
+ */
+export async function fleetTail(
+  from: string | undefined,
+  extra: readonly string[] = [],
+  add?: (folder: string) => Promise<void>,
+): Promise<Tail & AsyncDisposable> {
+  const { folder, models, [Symbol.asyncDispose]: remove } = await assembleFleet(from);
+  await add?.(folder);
+  const { url, process: child } = await startTail(folder, extra);
+  const end = () => stopTail(child).then(remove);
+  return { url, folder, models, process: child, [Symbol.asyncDispose]: end };
+}
+
+/** `pages`: address of the app's page on a server of its own, so that it is there when its tail is not. */
+export const test = base.extend<object, { tail: Tail; pages: string }>({
   tail: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
     async ({}, use) => {
-      await using fleet = await assembleFleet(data);
-      const { url, process: child } = await startTail(fleet.folder);
-      await use({ url, folder: fleet.folder, models: fleet.models, process: child });
-      await stopTail(child);
+      await using tail = await fleetTail(data);
+      await use(tail);
     },
     { scope: 'worker', timeout: 120_000 },
   ],
+  pages: [
+    // biome-ignore lint/correctness/noEmptyPattern: as above
+    async ({}, use) => {
+      await using pages = await webPages();
+      await use(pages.url);
+    },
+    { scope: 'worker' },
+  ],
 });
+
+/** What a page has of the client, and the session that a spec left there. */
+export interface Globals {
+  isthmus: { connect: typeof connect };
+  session: Awaited<ReturnType<typeof connect>>;
+}
+
+/** Goes to the app's page and waits for the client. */
+export async function openPage(page: Page, url: string): Promise<void> {
+  await page.goto(url);
+  await page.waitForFunction(() => 'isthmus' in globalThis);
+}
 
 /** Real photos where the data folder is present, this repository's drawn pictures otherwise. */
 export async function pictures(

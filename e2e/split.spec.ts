@@ -4,18 +4,11 @@ import { expect, type Page } from '@playwright/test';
 import { decodeTensor } from '../src/codec/cpu/decode.ts';
 import type { PresetName } from '../src/codec/params.ts';
 import type { CodecProfile } from '../src/codec/profile.ts';
-import type { connect } from '../src/index.ts';
 import type { Tensor } from '../src/tensor.ts';
 import { readFrame } from '../src/wire/readFrame.ts';
-import { pictures, test } from './fixtures.ts';
+import { type Globals, openPage, pictures, test } from './fixtures.ts';
 import { readProfiles } from './profiles.ts';
 import { argmax, referenceTensor, relativeDifference, runFromCut, runWhole } from './reference.ts';
-
-type Session = Awaited<ReturnType<typeof connect>>;
-interface Globals {
-  isthmus: { connect: typeof connect };
-  session: Session;
-}
 
 /** One preset of each lossy family; `isthmus` takes the cut's calibrated profile where there is one. */
 const FAMILIES = ['slicer', 'rans', 'isthmus'] as const;
@@ -25,7 +18,7 @@ async function openSession(
   page: Page,
   endpoint: string,
   device: 'webgpu' | 'wasm',
-): Promise<Session['manifest']> {
+): Promise<Globals['session']['manifest']> {
   return page.evaluate(
     async ([url, wanted]) => {
       const g = globalThis as unknown as Globals;
@@ -99,8 +92,7 @@ for (const device of ['wasm', 'webgpu'] as const) {
   test.describe(`heads on ${device}`, () => {
     test('every cut: the answer is the whole model fed with the decoded feature', async ({ page, tail }) => {
       test.setTimeout(600_000);
-      await page.goto(tail.url);
-      await page.waitForFunction(() => 'isthmus' in globalThis);
+      await openPage(page, tail.url);
       for (const { name, dataset } of tail.models) {
         // A software adapter needs seconds per picture on the larger models: there, one of them is taken, and its deepest cut
         // stands for all, whose head runs every segment that the others run (wasm takes all; so does this with ISTHMUS_ALL_CUTS=1).

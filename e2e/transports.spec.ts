@@ -4,17 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, type Page } from '@playwright/test';
-import { assembleFleet } from '../bench/fleet.ts';
 import type { ConnectOptions } from '../src/client/types.ts';
-import type { connect } from '../src/index.ts';
 import { HEALTHY } from './faults/link.ts';
 import { type TcpProxy, tcpProxy } from './faults/tcpProxy.ts';
 import { type UdpProxy, udpProxy } from './faults/udpProxy.ts';
-import { test as base, pictures, startTail, stopTail, type Tail } from './fixtures.ts';
-
-interface Globals {
-  isthmus: { connect: typeof connect };
-}
+import { test as base, fleetTail, type Globals, openPage, pictures } from './fixtures.ts';
 
 interface Secure {
   /** The tail's own port: TLS, HTTP/2, WebTransport. */
@@ -28,16 +22,14 @@ const test = base.extend<object, { secure: Secure }>({
   secure: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads a fixture's needs from this pattern
     async ({}, use) => {
-      await using fleet = await assembleFleet(undefined);
       const certificate = await mkdtemp(join(tmpdir(), 'isthmus-certificate-'));
-      const tail: Pick<Tail, 'url' | 'process'> = await startTail(fleet.folder, ['--dev-cert', certificate]);
-      const port = Number(new URL(tail.url).port);
       {
+        await using tail = await fleetTail(undefined, ['--dev-cert', certificate]);
+        const port = Number(new URL(tail.url).port);
         await using tcp = await tcpProxy(port);
         await using udp = await udpProxy(port, { port: tcp.port });
         await use({ port, tcp, udp });
       }
-      await stopTail(tail.process);
       await rm(certificate, { recursive: true });
     },
     { scope: 'worker', timeout: 120_000 },
@@ -67,8 +59,7 @@ async function runs(
   settle = 0,
 ): Promise<Ran[]> {
   const [picture] = await pictures('imagenette', 1);
-  await page.goto(origin);
-  await page.waitForFunction(() => 'isthmus' in globalThis);
+  await openPage(page, origin);
   return page.evaluate(
     async ([url, photo, given, n, wait]) => {
       const { isthmus } = globalThis as unknown as Globals;

@@ -1,29 +1,31 @@
 // `npm test`: everything, from types to real browsers. Finds or installs Chromium, runs each stage to its end even when
-// one fails, says what was not run, and closes with "N passed, N failed".
+// one fails, says what was not run and what passed only on a retry, and closes with "N passed, N failed".
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureChromium } from './chromium.ts';
 import { root, run, step } from './run.ts';
+import { type Counts, ofPlaywright, ofVitest } from './testReports.ts';
 
 process.env.ISTHMUS_CHROMIUM = ensureChromium();
 const data = process.env.ISTHMUS_DATA ?? join(root, '..', 'shared', 'data');
 const scratch = await mkdtemp(join(tmpdir(), 'isthmus-test-'));
-const total = { passed: 0, failed: 0, skipped: 0 };
+const total: Counts = { passed: 0, failed: 0, skipped: 0, flaky: [] };
 
-function count(part: Partial<typeof total>): void {
-  for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += part[key] ?? 0;
+function count(part: Partial<Counts>): void {
+  for (const key of ['passed', 'failed', 'skipped'] as const) total[key] += part[key] ?? 0;
+  total.flaky.push(...(part.flaky ?? []));
 }
 
 async function countFile(
   name: string,
   file: string,
   code: number,
-  read: (json: never) => Partial<typeof total>,
+  read: (json: never) => Counts,
 ): Promise<void> {
   const text = await readFile(file, 'utf8').catch(() => undefined);
-  const part: Partial<typeof total> = text ? read(JSON.parse(text) as never) : {};
+  const part: Partial<Counts> = text ? read(JSON.parse(text) as never) : {};
   // A runner that died before or after its tests has failed even when no single test did.
   if (code !== 0 && !part.failed) part.failed = 1;
   console.log(
@@ -57,22 +59,13 @@ for (const { project, workers } of projects) {
     '--project',
     project,
     `--maxWorkers=${workers}`,
-    // Real sockets, processes and clocks on cores that are shared: what misses once is run again, and shown as such.
+    // Real sockets, processes and clocks on cores that are shared: what misses once is run again, and named at the end.
     '--retry=1',
     '--reporter=dot',
     '--reporter=json',
     `--outputFile.json=${file}`,
   ]);
-  await countFile(
-    `vitest ${project}`,
-    file,
-    code,
-    (json: { numPassedTests: number; numFailedTests: number; numPendingTests: number }) => ({
-      passed: json.numPassedTests,
-      failed: json.numFailedTests,
-      skipped: json.numPendingTests,
-    }),
-  );
+  await countFile(`vitest ${project}`, file, code, ofVitest);
 }
 
 console.log('── Playwright: the built page, CLI and package against the real tail');
@@ -80,20 +73,14 @@ const file = join(scratch, 'e2e.json');
 const { code } = await run('playwright', ['test', '--retries=1', '--reporter=list,json'], {
   env: { PLAYWRIGHT_JSON_OUTPUT_FILE: file },
 });
-await countFile(
-  'playwright',
-  file,
-  code,
-  (json: { stats: { expected: number; unexpected: number; flaky: number; skipped: number } }) => ({
-    passed: json.stats.expected + json.stats.flaky,
-    failed: json.stats.unexpected,
-    skipped: json.stats.skipped,
-  }),
-);
+await countFile('playwright', file, code, ofPlaywright);
 
 await rm(scratch, { recursive: true, force: true });
 if (!existsSync(data)) {
   console.log('Not run: everything that needs real photos and models (set ISTHMUS_DATA to their folder).');
 }
+for (const name of total.flaky)
+  console.log(`Passed only when it was run again: ${name.replace(`${root}/`, '')}`);
+console.log(`${total.flaky.length} flaky`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exit(total.failed > 0 ? 1 : 0);

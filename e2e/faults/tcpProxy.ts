@@ -13,6 +13,8 @@ export interface TcpProxy extends AsyncDisposable {
   cutAfter(bytesDown: number): void;
   /** Flips one bit of the byte at that offset downwards, in the next connection that carries as many. */
   flipAt(bytesDown: number): void;
+  /** Bits flipped so far. */
+  readonly flipped: number;
   /** Connections that are open now, and all there ever were. */
   readonly open: number;
   readonly opened: number;
@@ -31,6 +33,7 @@ export async function tcpProxy(to: number, { port = 0, seed = 1 } = {}): Promise
   let opened = 0;
   let cutAt: number | undefined;
   let flip: number | undefined;
+  let flipped = 0;
   /** Both sides of what is held back by a blackhole. */
   const waiting = new Set<() => void>();
 
@@ -69,6 +72,7 @@ export async function tcpProxy(to: number, { port = 0, seed = 1 } = {}): Promise
         if (flip !== undefined && before <= flip && flip < down) {
           chunk[flip - before]! ^= 1 << Math.floor(random() * 8);
           flip = undefined;
+          flipped++;
         }
         if (cutAt !== undefined && down >= cutAt) {
           const kept = chunk.subarray(0, Math.max(0, cutAt - before));
@@ -148,6 +152,9 @@ export async function tcpProxy(to: number, { port = 0, seed = 1 } = {}): Promise
     },
     flipAt(bytesDown) {
       flip = bytesDown;
+    },
+    get flipped() {
+      return flipped;
     },
     get open() {
       return pairs.size;

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import { benchCodec } from '../../bench/codec.ts';
 import { benchE2e } from '../../bench/e2e.ts';
+import { benchExits } from '../../bench/exits.ts';
 import { benchLoad } from '../../bench/load.ts';
 import { benchPartition } from '../../bench/partition.ts';
 import { benchPlanner } from '../../bench/planner.ts';
@@ -69,6 +70,12 @@ export function registerBench(program: Command): void {
     .option('--seed <N>', 'of the simulated traces', (n) => Number.parseInt(n, 10), 1)
     .option('--no-real', 'only the simulation')
     .action(benchPlanner);
+  add(
+    'exits',
+    'the embedded model with its exits asked, beside without, over a link of 50 ms: who answers, times, bytes',
+  )
+    .option('--images <N>', 'photos', (n) => Number.parseInt(n, 10))
+    .action(benchExits);
   add('partition', 'every possible cut of every model: chained segments against the whole model').action(
     benchPartition,
   );

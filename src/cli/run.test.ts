@@ -1,33 +1,23 @@
 // `isthmus run` as a process, against a real tail: what it prints, and how it ends.
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { drawnPicture, type TinyModel, tinyModel } from '../client/tinyModel.fixture.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { servedTiny } from '../client/served.fixture.ts';
+import { drawnPicture } from '../client/tinyModel.fixture.ts';
 import { closedPort } from '../transport/localServer.fixture.ts';
 
-let model: TinyModel;
-let tail: TailServer;
+const { tail, address: url } = await servedTiny();
 let folder: string;
-let url: string;
 
 beforeAll(async () => {
-  model = await tinyModel();
-  tail = await createTailServer({ models: model.folder, port: 0, logger: false, threads: 1 });
-  url = `${tail.url}/models/tiny`;
   folder = await mkdtemp(join(tmpdir(), 'isthmus-run-'));
   await writeFile(join(folder, 'a.png'), await drawnPicture());
   await writeFile(join(folder, 'b.jpg'), await drawnPicture('jpeg', 90, 70));
   await writeFile(join(folder, 'bad.jpg'), 'this is no picture');
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await model?.[Symbol.asyncDispose]();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** main.ts in small: the same program, without the other commands' dependencies. */

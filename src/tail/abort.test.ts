@@ -1,51 +1,35 @@
 // A client that gives its request up, on every way into the tail: the backend is told at once, and nothing stays in flight.
-import { mkdtemp } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect } from 'node:http2';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../model/manifest.ts';
+import { afterAll, expect, test } from 'vitest';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { writeMessage } from '../wire/message.ts';
-import { createTailServer, type TailServer } from './index.ts';
 import {
   ask,
   hello,
   type Open,
   openWebSocket,
   openWebTransport,
-  type SteeredBackend,
-  steeredBackend,
+  steeredTails,
   until,
   welcomed,
 } from './link/testLink.fixture.ts';
-import { type DevCertificate, ensureDevCertificate } from './listen/devCertificate.ts';
 import { callOip, tinyRequest } from './oip/oipClient.fixture.ts';
 import { rawTensor, testModels, tinyFrame, wave } from './testModels.fixture.ts';
+import { figure, testCertificate } from './testTails.fixture.ts';
 
 /** Longer than the test may take, so only the cancellation can end it. */
 const LONG_MS = 100_000;
 /** The promise is 100 ms; a machine that does other things needs more. */
 const AT_ONCE_MS = 1000;
 
-let tiny: Manifest;
-let backend: SteeredBackend;
-let tail: TailServer;
-let tls: DevCertificate;
-
-beforeAll(async () => {
-  const made = await testModels();
-  tiny = made.tiny;
-  backend = steeredBackend();
-  tls = await ensureDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
-  tail = await createTailServer({
-    ...{ models: made.dir, port: 0, grpcPort: 0, logger: false, threads: 1, backend, metrics: 'public' },
-    tls,
-  });
-});
-afterAll(() => tail.close({ graceMs: 500 }));
+const { dir, tiny } = await testModels();
+const tls = await testCertificate();
+const tails = steeredTails({ models: dir, grpcPort: 0, metrics: 'public', tls }, 500);
+const tail = await tails.start();
+const { backend } = tails;
+afterAll(tails.end);
 
 function frame(id: number) {
   const feature = new Float32Array(256);
@@ -112,11 +96,6 @@ const WAYS: Record<string, Send> = {
   gRPC: overGrpc,
 };
 
-const inFlight = async () => {
-  const text = await (await tail.app.request('/metrics')).text();
-  return Number(/^isthmus_in_flight_requests (\d+)$/m.exec(text)![1]);
-};
-
 for (const [index, [way, send]] of Object.entries(WAYS).entries()) {
   test(`${way}: the work ends when its client gives it up`, async () => {
     const id = index + 1;
@@ -129,7 +108,7 @@ for (const [index, [way, send]] of Object.entries(WAYS).entries()) {
     expect(backend.cancelled.get(id)! - began).toBeLessThan(AT_ONCE_MS);
     expect(backend.begun.filter((work) => work.id === id)).toHaveLength(1);
     // The question itself is one.
-    for (let i = 0; (await inFlight()) > 1; i++) {
+    for (let i = 0; (await figure(tail, 'in_flight_requests')) !== 1; i++) {
       expect(i).toBeLessThan(200);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }

@@ -1,18 +1,14 @@
 // The tail on a real socket: broken and slow clients, sizes, overload, and the graceful stop.
 
 import { request } from 'node:http';
-import { afterEach, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../model/manifest.ts';
+import { afterEach, expect, test } from 'vitest';
 import { FRAME_TYPE } from '../wire/layout.ts';
 import { readFrame } from '../wire/readFrame.ts';
-import { createTailServer, type TailServer, type TailServerOptions } from './index.ts';
+import type { TailServer } from './index.ts';
 import { rawExchange } from './testClient.fixture.ts';
 import { rawTensor, testModels, tinyFrame } from './testModels.fixture.ts';
+import { testTails } from './testTails.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let slow: Manifest;
-const open: TailServer[] = [];
 const lines: Record<string, unknown>[] = [];
 const logger = {
   info: (fields: object) => void lines.push(fields as Record<string, unknown>),
@@ -20,20 +16,13 @@ const logger = {
   error: (fields: object) => void lines.push({ ...fields, isError: true }),
 };
 
-beforeAll(async () => {
-  ({ dir, tiny, slow } = await testModels());
-});
+const { dir, tiny, slow } = await testModels();
+const { start, end } = testTails({ models: dir, logger });
 afterEach(async () => {
-  await Promise.all(open.splice(0).map((t) => t.close({ graceMs: 100 })));
+  await end();
   expect(lines.filter((l) => l.isError)).toEqual([]);
   lines.length = 0;
 });
-
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  const tail = await createTailServer({ models: dir, port: 0, logger, threads: 1, ...options });
-  open.push(tail);
-  return tail;
-}
 
 const slowFrame = () => tinyFrame(slow, { tensors: [rawTensor([1, 1], Float32Array.of(0.001))] });
 

@@ -1,33 +1,20 @@
 // Links to a real tail that asks for tokens: a ticket is fetched for each link, used up, and never part of an address.
-import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../model/manifest.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
+import { afterAll, expect, test } from 'vitest';
 import { createGate } from '../tail/operate/createGate.ts';
 import { testModels, tinyFrame } from '../tail/testModels.fixture.ts';
+import { testTails } from '../tail/testTails.fixture.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import { until } from './linkServer.fixture.ts';
 import { makeTransport, type TransportChoice } from './makeTransport.ts';
 import type { TokenSource } from './transport.ts';
 
 const SECRET = 'a-token-that-is-long-enough-for-a-tail';
-let models: { dir: string; tiny: Manifest };
-let tail: TailServer;
 const logged: string[] = [];
-
-beforeAll(async () => {
-  models = await testModels();
-  const log = (fields: object, message: string) => void logged.push(JSON.stringify(fields) + message);
-  const gate = await createGate({ tokens: [{ subject: 'shop', token: SECRET }] });
-  tail = await createTailServer({
-    ...{ models: models.dir, port: 0, threads: 1, gate },
-    logger: { info: log, warn: log, error: log },
-  });
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await rm(models.dir, { recursive: true, force: true });
-});
+const log = (fields: object, message: string) => void logged.push(JSON.stringify(fields) + message);
+const models = await testModels();
+const { start, end } = testTails({ models: models.dir, logger: { info: log, warn: log, error: log } }, 500);
+const tail = await start({ gate: await createGate({ tokens: [{ subject: 'shop', token: SECRET }] }) });
+afterAll(end);
 
 const transportTo = (choice: TransportChoice, token?: TokenSource) =>
   makeTransport(choice, { base: tail.url, model: `${tail.url}/models/tiny`, token });

@@ -1,14 +1,9 @@
 // Links over real WebTransport sessions (QUIC on loopback) to the real tail: the stream, datagrams with losses, cancels,
 // and the choice between all kinds.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { WebTransport as NodeWebTransport } from 'rwebtransport';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../model/manifest.ts';
-import { createTailServer, type TailServer } from '../tail/index.ts';
-import { makeDevCertificate } from '../tail/listen/devCertificate.ts';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { rawTensor, testModels, tinyFrame } from '../tail/testModels.fixture.ts';
+import { testCertificate, testTails } from '../tail/testTails.fixture.ts';
 import { readFrame } from '../wire/readFrame.ts';
 import type { DatagramUse } from './datagramSender.ts';
 import { until } from './linkServer.fixture.ts';
@@ -17,32 +12,17 @@ import type { Transport } from './transport.ts';
 import type { WebTransportClass } from './webtransport.ts';
 
 const WebTransport = NodeWebTransport as unknown as WebTransportClass;
-let models: { dir: string; tiny: Manifest; slow: Manifest };
-let tail: TailServer;
+const models = await testModels();
 let logged: { code?: string; transport?: string }[] = [];
 const open: Transport[] = [];
 
-async function startTail(port = 0): Promise<TailServer> {
-  const log = (fields: object) => void logged.push(fields);
-  const folder = await mkdtemp(join(tmpdir(), 'isthmus-cert-'));
-  const tls = await makeDevCertificate(folder);
-  await rm(folder, { recursive: true, force: true });
-  return createTailServer({
-    ...{ models: models.dir, port, tls, threads: 1 },
-    logger: { info: log, warn: log, error: log },
-  });
-}
-
-beforeAll(async () => {
-  models = await testModels();
-  tail = await startTail();
-});
+const log = (fields: object) => void logged.push(fields);
+const { start, end } = testTails({ models: models.dir, logger: { info: log, warn: log, error: log } }, 500);
+const startTail = async (port = 0) => start({ port, tls: await testCertificate() });
+let tail = await startTail();
+afterAll(end);
 afterEach(async () => {
   for (const transport of open.splice(0)) await transport.close();
-});
-afterAll(async () => {
-  await tail?.close({ graceMs: 500 });
-  await rm(models.dir, { recursive: true, force: true });
 });
 
 /** Discovery goes by plain HTTP, which the tail answers on loopback: fetch of Node has no certificate hashes. */

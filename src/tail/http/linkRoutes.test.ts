@@ -1,41 +1,19 @@
 // GET /link and POST /link on a real socket: discovery, and messages both ways over one request.
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { IsthmusError } from '../../errors.ts';
-import type { Manifest } from '../../model/manifest.ts';
 import { type Message, MessageReader, writeMessage } from '../../wire/message.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
-import { ask, type SteeredBackend, steeredBackend, until } from '../link/testLink.fixture.ts';
+import type { TailServer } from '../index.ts';
+import { ask, steeredTails, until } from '../link/testLink.fixture.ts';
 import { openGate } from '../operate/gate.ts';
 import { testModels } from '../testModels.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let backend: SteeredBackend;
-const tails: TailServer[] = [];
-
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-});
-afterEach(async () => {
-  await Promise.all(tails.splice(0).map((t) => t.close({ graceMs: 100 })));
-});
-
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  backend = steeredBackend();
-  const tail = await createTailServer({
-    models: dir,
-    port: 0,
-    logger: false,
-    threads: 1,
-    backend,
-    ...options,
-  });
-  tails.push(tail);
-  return tail;
-}
+const { dir, tiny } = await testModels();
+const tails = steeredTails({ models: dir });
+const { start, end } = tails;
+afterEach(end);
 
 const TYPE = 'application/vnd.isthmus.messages';
 const post = (tail: TailServer, body: BodyInit, headers: Record<string, string> = {}) =>
@@ -83,9 +61,9 @@ test('replies stream while the body is still being sent, and a client that leave
   response.on('error', () => undefined);
   await until(() => inbox.some((m) => m.id === 1), 'the first reply');
   outgoing.write(ask(tiny, 2, 60_000));
-  await until(() => backend.begun.length === 2, 'the second request');
+  await until(() => tails.backend.begun.length === 2, 'the second request');
   outgoing.destroy();
-  await until(() => backend.cancelled.has(2), 'its cancellation');
+  await until(() => tails.backend.cancelled.has(2), 'its cancellation');
 });
 
 test('a body that makes no sense, or ends early', async () => {

@@ -1,35 +1,19 @@
 // What operators see and set over HTTP: metrics and who reads them, bounds on addresses and headers, deadline, priority, ids.
-import { mkdtemp } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { connect } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
+import { afterEach, expect, test } from 'vitest';
 import { FRAME_TYPE } from '../../wire/layout.ts';
-import { createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
-import { makeDevCertificate } from '../listen/devCertificate.ts';
+import type { TailServer } from '../index.ts';
 import { createGate } from '../operate/createGate.ts';
 import type { InferOptions, TailBackend } from '../run/backend.ts';
 import { rawExchange } from '../testClient.fixture.ts';
 import { testModels, tinyFrame } from '../testModels.fixture.ts';
+import { testCertificate, testTails } from '../testTails.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-const open: TailServer[] = [];
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-});
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((tail) => tail.close({ graceMs: 100 })));
-});
-
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  const tail = await createTailServer({ models: dir, port: 0, logger: false, threads: 1, ...options });
-  open.push(tail);
-  return tail;
-}
+const { dir, tiny } = await testModels();
+const { start, end } = testTails({ models: dir });
+afterEach(end);
 
 const infer = (tail: TailServer, headers: Record<string, string> = {}, body: BodyInit = tinyFrame(tiny)) =>
   fetch(`${tail.url}/models/tiny/infer`, {
@@ -138,7 +122,7 @@ test('long addresses are 414, many or large headers 431, and the connection ends
 });
 
 test('the same bounds and origins over HTTP/2, where there is no Host and no connection header', async () => {
-  const { cert, key } = await makeDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
+  const { cert, key } = await testCertificate();
   const tail = await start({ tls: { cert, key }, webTransport: false });
   const session = connect(tail.url, { ca: cert });
   const status = (headers: Record<string, string>) =>

@@ -12,12 +12,14 @@ import { FRAME_TYPE, type Frame, type FrameMeta, INPUT_CUT, MESSAGES_TYPE } from
 import { MessageReader, readMessage, writeMessage } from '../../wire/message.ts';
 import { readFrame } from '../../wire/readFrame.ts';
 import { writeFrame } from '../../wire/writeFrame.ts';
-import { createTailServer, type TailServer } from '../index.ts';
-import { type TaskModel, taskModel } from '../taskModel.fixture.ts';
+import { taskModel } from '../taskModel.fixture.ts';
 import { rawTensor, wave } from '../testModels.fixture.ts';
+import { figure, testTails } from '../testTails.fixture.ts';
 
-let model: TaskModel;
-let tail: TailServer;
+const model = await taskModel();
+const { start, end } = testTails({ models: model.dir });
+const tail = await start({ threads: 2 });
+afterAll(end);
 /** The input, and the features that the segments make of it. */
 let x: Float32Array;
 let r1: Float32Array;
@@ -32,8 +34,6 @@ const run = async (names: string[], input: string, shape: number[], data: Float3
 };
 
 beforeAll(async () => {
-  model = await taskModel();
-  tail = await createTailServer({ models: model.dir, port: 0, logger: false, threads: 2 });
   x = wave(3 * 256);
   r1 = await run(['s0.onnx'], 'x', [1, 3, 16, 16], x);
   p = await run(['s1.onnx'], 'r1', [1, 4, 8, 8], r1);
@@ -43,7 +43,6 @@ beforeAll(async () => {
   wanted.embedding = await run([fileOf('embedding')], 'p', [1, 6, 4, 4], p);
   wanted.early = await run([fileOf('early')], 'r1', [1, 4, 8, 8], r1);
 });
-afterAll(() => tail?.close());
 
 const atCut: [number, () => Frame['tensors']][] = [
   [INPUT_CUT, () => [rawTensor([1, 3, 16, 16], x.slice())]],
@@ -176,30 +175,14 @@ test('a feature that is kept answers later tasks without an upload, until its ti
   const [unkept] = await replies(await post(request(1, { tasks: ['main'] }, atCut[2]![1]())));
   expect('featureId' in unkept!.frame.meta).toBe(false);
 
-  const short = await createTailServer({
-    models: model.dir,
-    port: 0,
-    logger: false,
-    threads: 1,
-    features: { ttlMs: 300 },
-  });
-  const none = await createTailServer({
-    models: model.dir,
-    port: 0,
-    logger: false,
-    threads: 1,
-    features: { bytes: 0 },
-  });
-  try {
-    const [kept] = await replies(await post(request(1, { keep: true }, atCut[2]![1]()), undefined, short));
-    const featureId = kept!.frame.meta.featureId as string;
-    const status = async () => (await post(request(1, { featureId }, []), undefined, short)).status;
-    await expect.poll(status, { timeout: 10_000 }).toBe(410);
-    const [off] = await replies(await post(request(1, { keep: true }, atCut[2]![1]()), undefined, none));
-    expect('featureId' in off!.frame.meta).toBe(false);
-  } finally {
-    await Promise.all([short.close(), none.close()]);
-  }
+  const short = await start({ features: { ttlMs: 300 } });
+  const none = await start({ features: { bytes: 0 } });
+  const [kept] = await replies(await post(request(1, { keep: true }, atCut[2]![1]()), undefined, short));
+  const featureId = kept!.frame.meta.featureId as string;
+  const status = async () => (await post(request(1, { featureId }, []), undefined, short)).status;
+  await expect.poll(status, { timeout: 10_000 }).toBe(410);
+  const [off] = await replies(await post(request(1, { keep: true }, atCut[2]![1]()), undefined, none));
+  expect('featureId' in off!.frame.meta).toBe(false);
 });
 
 test('over a link the answers come one by one, between those of other requests', async () => {
@@ -229,33 +212,18 @@ test('over a link the answers come one by one, between those of other requests',
 });
 
 test('a request with several answers counts once, to its last answer, with all its bytes', async () => {
-  const fresh = await createTailServer({
-    models: model.dir,
-    port: 0,
-    logger: false,
-    threads: 1,
-    metrics: 'public',
-  });
-  const count = async (line: string) => {
-    const text = await (await fetch(`${fresh.url}/metrics`)).text();
-    return Number(
-      text
-        .split('\n')
-        .find((l) => l.startsWith(line))
-        ?.slice(line.length) ?? 0,
-    );
-  };
+  const fresh = await start({ metrics: 'public' });
+  const count = (line: string) => figure(fresh, line).catch(() => 0);
   const body = request(0, { tasks: ['main', 'kinds', 'early'] }, [rawTensor([1, 4, 8, 8], r1.slice())]);
   const sent = body.byteLength;
   const response = await post(body, undefined, fresh);
   const bytes = (await response.clone().arrayBuffer()).byteLength;
   expect((await replies(response)).length).toBe(3);
-  const http = 'isthmus_requests_total{transport="http",code="ok"}';
-  for (let i = 0; (await count(http)) === 0 && i < 200; i++)
+  const http = 'requests_total{transport="http",code="ok"}';
+  for (let i = 0; !(await count(http)) && i < 200; i++)
     await new Promise((resolve) => setTimeout(resolve, 10));
   expect(await count(http)).toBe(1);
-  expect(await count('isthmus_bytes_total{transport="http",direction="in"}')).toBe(sent);
-  expect(await count('isthmus_bytes_total{transport="http",direction="out"}')).toBe(bytes);
-  expect(await count('isthmus_stage_seconds_count{stage="encode"}')).toBe(3);
-  await fresh.close();
+  expect(await count('bytes_total{transport="http",direction="in"}')).toBe(sent);
+  expect(await count('bytes_total{transport="http",direction="out"}')).toBe(bytes);
+  expect(await count('stage_seconds_count{stage="encode"}')).toBe(3);
 });

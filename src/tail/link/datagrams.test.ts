@@ -1,16 +1,11 @@
 // Requests as datagrams over real WebTransport, with pieces left out, doubled, exchanged and never sent; and the bounds on
 // what may be half-way.
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
 import { cutMessage, readDatagram } from '../../wire/datagram.ts';
 import { writeMessage } from '../../wire/message.ts';
 import { ByteBudget } from '../http/readBody.ts';
-import { createTailServer, type TailServer } from '../index.ts';
-import { ensureDevCertificate } from '../listen/devCertificate.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { testCertificate } from '../testTails.fixture.ts';
 import { Assemblies } from './assemblies.ts';
 import {
   ask,
@@ -18,32 +13,27 @@ import {
   openWebTransport,
   repliesTo,
   replyTo,
-  type SteeredBackend,
-  steeredBackend,
+  steeredTails,
   type TestLink,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-let tail: TailServer;
-let tiny: Manifest;
+const { dir, tiny } = await testModels();
+const tails = steeredTails({ models: dir, tls: await testCertificate() }, 500);
+const tail = await tails.start();
+const { backend } = tails;
 let link: TestLink;
-let backend: SteeredBackend;
 const SIZE = 1200;
 
 beforeAll(async () => {
-  const made = await testModels();
-  tiny = made.tiny;
-  backend = steeredBackend();
-  const tls = await ensureDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
-  tail = await createTailServer({ models: made.dir, port: 0, logger: false, threads: 1, backend, tls });
   link = await openWebTransport(tail);
   link.send(hello());
   await welcomed(link);
 });
 afterAll(async () => {
-  link.close();
-  await tail.close({ graceMs: 500 });
+  link?.close();
+  await tails.end();
 });
 
 /** A request of about 30 kB, in pieces. */

@@ -1,69 +1,36 @@
-// Clients that mean harm, or do not know what they do: damaged messages by the thousand, replies that are never read, uploads
-// that never end. The tail answers with codes, holds a bounded amount, and serves the next one.
-import { createConnection, type Socket } from 'node:net';
+// Clients that mean harm, or do not know what they do: damaged messages by the thousand, messages that are too large or come too
+// early. The tail answers with codes and serves the next one. (greedyLinks.test.ts: clients that hold on to what they have.)
 import fc from 'fast-check';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { IsthmusError } from '../../errors.ts';
-import type { Manifest } from '../../model/manifest.ts';
 import { cutMessage } from '../../wire/datagram.ts';
 import { MessageReader, readMessage, writeMessage } from '../../wire/message.ts';
-import { createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
+import type { TailServer } from '../index.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { figure } from '../testTails.fixture.ts';
 import {
   ask,
+  healthy,
   hello,
   lastWord,
   openWebSocket,
   replyTo,
-  type SteeredBackend,
-  steeredBackend,
+  steeredTails,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let backend: SteeredBackend;
-const tails: TailServer[] = [];
 const problems: object[] = [];
 const logger = { info() {}, warn() {}, error: (fields: object) => void problems.push(fields) };
-
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-});
+const { dir, tiny } = await testModels();
+const { start, end } = steeredTails({ models: dir, logger, metrics: 'public' });
 afterEach(async () => {
-  await Promise.all(tails.splice(0).map((t) => t.close({ graceMs: 100 })));
+  await end();
   expect(problems).toEqual([]);
 });
 
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  backend = steeredBackend();
-  const tail = await createTailServer({
-    models: dir,
-    port: 0,
-    logger,
-    threads: 1,
-    backend,
-    metrics: 'public',
-    ...options,
-  });
-  tails.push(tail);
-  return tail;
-}
-
-async function healthy(tail: TailServer): Promise<void> {
-  const link = await openWebSocket(tail);
-  link.send(hello());
-  link.send(ask(tiny, 1));
-  expect((await replyTo(link, 1)).kind).toBe('reply');
-  link.close();
-}
-
-const gauge = async (tail: TailServer, name: string) => {
-  const text = await (await tail.app.request('/metrics')).text();
-  return Number(new RegExp(`^isthmus_${name}(?:\\{[^}]*websocket[^}]*\\})? (\\d+)$`, 'm').exec(text)?.[1]);
-};
+const held = (tail: TailServer) => figure(tail, 'held_bytes');
 
 test('20,000 damaged messages are read or refused with a code', () => {
   const seeds = [hello(), ask(tiny, 7), writeMessage('ping', 1, { body: new Uint8Array(9) })];
@@ -139,61 +106,8 @@ test('3,000 damaged messages over open links: answers with codes, no defect, and
   console.log('answers by code:', Object.fromEntries(codes));
   expect([...codes.keys()]).toEqual(expect.arrayContaining(['ok', 'FRAME_INVALID', 'FRAME_CORRUPT']));
   expect(codes.has('INTERNAL')).toBe(false);
-  await healthy(tail);
-  expect(await gauge(tail, 'held_bytes')).toBe(0);
-});
-
-test('a client that does not read its replies is cut off', async () => {
-  const tail = await start({ linkLimits: { bufferedBytes: 1 << 18 } });
-  const socket = await rawLink(tail);
-  const ping = masked(writeMessage('ping', 1, { body: new Uint8Array(60_000) }));
-  let open = true;
-  socket.once('close', () => {
-    open = false;
-  });
-  const pump = setInterval(() => open && socket.writableLength < 1 << 20 && socket.write(ping), 1);
-  await waitFor(async () => (await gauge(tail, 'open_links')) === 1);
-  await waitFor(async () => (await gauge(tail, 'open_links')) === 0);
-  clearInterval(pump);
-  socket.destroy();
-  await healthy(tail);
-});
-
-test('pings whose answers are not read end the link long before its bytes would', async () => {
-  const tail = await start();
-  const socket = await rawLink(tail);
-  const pings = Buffer.concat(
-    Array.from({ length: 100 }, () => masked(writeMessage('ping', 1, { body: new Uint8Array(1000) }))),
-  );
-  let [open, sent] = [true, 0];
-  socket.once('close', () => {
-    open = false;
-  });
-  const pump = setInterval(() => {
-    if (!open || socket.writableLength > 1 << 20) return;
-    socket.write(pings);
-    sent += pings.byteLength;
-  }, 1);
-  await waitFor(async () => (await gauge(tail, 'open_links')) === 1);
-  await waitFor(async () => (await gauge(tail, 'open_links')) === 0);
-  clearInterval(pump);
-  socket.destroy();
-  expect(sent).toBeLessThan(24 << 20); // most of it is what sockets hold
-});
-
-test('pings of WebSocket itself take nothing from the budget', async () => {
-  const tail = await start();
-  const socket = new WebSocket(`${tail.url.replace('http', 'ws')}/link`, 'isthmus.1');
-  await new Promise((resolve) => socket.once('open', resolve));
-  socket.send(hello());
-  let pongs = 0;
-  socket.on('pong', () => pongs++);
-  for (let i = 0; i < 300; i++) {
-    socket.ping(new Uint8Array(i % 125));
-    if (i % 30 === 29) await until(() => pongs > i - 20, 'pongs');
-  }
-  expect(await gauge(tail, 'held_bytes')).toBe(0);
-  socket.terminate();
+  await healthy(tail, tiny);
+  expect(await held(tail)).toBe(0);
 });
 
 test('messages above the limit end the link, in one piece and in many', async () => {
@@ -207,24 +121,7 @@ test('messages above the limit end the link, in one piece and in many', async ()
   (text as unknown as { send(text: string): void }).send('hello');
   expect((await lastWord(text)).code).toBe('FRAME_INVALID');
   expect((await text.ended).code).toBe(1002);
-  await healthy(tail);
-});
-
-test('uploads that never end count against the budget, and are given back', async () => {
-  const tail = await start();
-  const sockets = await Promise.all(
-    Array.from({ length: 3 }, async () => {
-      const socket = new WebSocket(`${tail.url.replace('http', 'ws')}/link`, 'isthmus.1');
-      await new Promise((resolve) => socket.once('open', resolve));
-      socket.send(hello());
-      socket.send(new Uint8Array(1_000_000), { fin: false });
-      return socket;
-    }),
-  );
-  // What comes in one piece with the hello is not counted.
-  await waitFor(async () => (await gauge(tail, 'held_bytes')) >= 2_800_000);
-  for (const socket of sockets) socket.terminate();
-  await waitFor(async () => (await gauge(tail, 'held_bytes')) === 0);
+  await healthy(tail, tiny);
 });
 
 test('before the hello nothing can be uploaded', async () => {
@@ -232,7 +129,7 @@ test('before the hello nothing can be uploaded', async () => {
   const link = await openWebSocket(tail);
   link.send(new Uint8Array(1_000_000));
   expect((await lastWord(link)).code).toBe('REQUEST_INVALID');
-  await waitFor(async () => (await gauge(tail, 'held_bytes')) === 0);
+  await until(async () => (await held(tail)) === 0, 'their bytes given back');
   // Together with the hello it can.
   const eager = await openWebSocket(tail);
   eager.send(hello());
@@ -262,37 +159,7 @@ test('upgrades that are none of ours are refused', async () => {
       .on('error', () => undefined);
   });
   expect(status).toBe(403);
-  await healthy(tail);
-});
-
-test('500 clients that vanish in the middle leave nothing behind', async () => {
-  const tail = await start();
-  for (let i = 0; i < 500; i += 20) {
-    const batch = Array.from({ length: 20 }, async (_, n) => {
-      const link = await openWebSocket(tail);
-      link.send(hello());
-      if ((i + n) % 3 > 0) link.send(ask(tiny, 1, 5000));
-      if ((i + n) % 3 > 1) link.send(ask(tiny, 2, 0));
-      await new Promise((resolve) => setTimeout(resolve, (i + n) % 5));
-      link.close();
-    });
-    await Promise.all(batch);
-  }
-  await waitFor(async () => (await gauge(tail, 'open_links')) === 0);
-  await waitFor(async () => (await gauge(tail, 'in_flight_requests')) <= 1); // the question itself
-  expect(await gauge(tail, 'held_bytes')).toBe(0);
-  await healthy(tail);
-});
-
-test('links on which nothing happens are closed, those that are used are not', async () => {
-  const tail = await start({ linkLimits: { idleMs: 1500 } });
-  const [idle, busy] = await Promise.all([openWebSocket(tail), openWebSocket(tail)]);
-  for (const link of [idle, busy]) link.send(hello());
-  await Promise.all([welcomed(idle), welcomed(busy)]);
-  busy.send(ask(tiny, 1, 7000));
-  expect((await idle.ended).reason).toContain('Nothing happened');
-  expect((await replyTo(busy, 1)).kind).toBe('reply');
-  busy.close();
+  await healthy(tail, tiny);
 });
 
 /** The first datagrams of a request, sent again. */
@@ -300,33 +167,4 @@ function fragments(request: Uint8Array): Uint8Array<ArrayBuffer> {
   const datagrams = cutMessage(9, request, 200)!.slice(0, 4);
   const parts = datagrams.flatMap((d) => [Uint8Array.of(d.byteLength & 255, d.byteLength >> 8), d]);
   return writeMessage('fragments', 9, { body: Buffer.concat(parts) });
-}
-
-/** A link over a socket that reads no more than the handshake. */
-async function rawLink(tail: TailServer): Promise<Socket> {
-  const socket = createConnection(tail.port, '127.0.0.1');
-  socket.on('error', () => undefined);
-  const key = Buffer.alloc(16).toString('base64');
-  const head = `GET /link HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13`;
-  socket.write(`${head}\r\nSec-WebSocket-Key: ${key}\r\nSec-WebSocket-Protocol: isthmus.1\r\n\r\n`);
-  await new Promise((resolve) => socket.once('data', resolve));
-  socket.pause();
-  socket.write(masked(hello()));
-  return socket;
-}
-
-/** One final binary WebSocket frame, masked with zeros. */
-function masked(message: Uint8Array): Buffer {
-  const head = Buffer.alloc(8);
-  head[0] = 0x82;
-  head[1] = 0x80 | 126;
-  head.writeUInt16BE(message.byteLength, 2);
-  return Buffer.concat([head, message]);
-}
-
-async function waitFor(probe: () => Promise<boolean>): Promise<void> {
-  for (const end = Date.now() + 15_000; !(await probe()); ) {
-    if (Date.now() > end) throw new Error('did not happen');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -1,16 +1,11 @@
 // Links over real sockets: WebSocket, WebSocket over TLS, and WebTransport behave alike, whatever the client does.
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { IsthmusError } from '../../errors.ts';
-import type { Manifest } from '../../model/manifest.ts';
 import { writeMessage } from '../../wire/message.ts';
-import { createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
-import type { TlsOptions } from '../listen/certificate.ts';
-import { ensureDevCertificate } from '../listen/devCertificate.ts';
+import type { TailServer, TailServerOptions } from '../index.ts';
 import { openGate } from '../operate/gate.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { testCertificate } from '../testTails.fixture.ts';
 import {
   ask,
   hello,
@@ -20,18 +15,12 @@ import {
   openWebTransport,
   repliesTo,
   replyTo,
-  type SteeredBackend,
-  steeredBackend,
+  steeredTails,
   type TestLink,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let tls: TlsOptions;
-let backend: SteeredBackend;
-const tails: TailServer[] = [];
 const lines: Record<string, unknown>[] = [];
 const logger = {
   info: (fields: object) => void lines.push(fields as Record<string, unknown>),
@@ -39,12 +28,11 @@ const logger = {
   error: (fields: object) => void lines.push({ ...fields, isError: true }),
 };
 
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-  tls = await ensureDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
-});
+const { dir, tiny } = await testModels();
+const tls = await testCertificate();
+const tails = steeredTails({ models: dir, logger, metrics: 'public' }, 500);
 afterEach(async () => {
-  await Promise.all(tails.splice(0).map((t) => t.close({ graceMs: 500 })));
+  await tails.end();
   expect(lines.filter((l) => l.isError || l.isWarning)).toEqual([]);
   lines.length = 0;
 });
@@ -56,21 +44,8 @@ const kinds: [name: string, open: Open, secure: boolean][] = [
 ];
 
 describe.each(kinds)('%s', (name, open, secure) => {
-  async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-    backend = steeredBackend();
-    const tail = await createTailServer({
-      models: dir,
-      port: 0,
-      logger,
-      threads: 1,
-      backend,
-      metrics: 'public',
-      ...(secure && { tls }),
-      ...options,
-    });
-    tails.push(tail);
-    return tail;
-  }
+  const start = (options: Partial<TailServerOptions> = {}) =>
+    tails.start({ ...(secure && { tls }), ...options });
 
   async function connected(options: Partial<TailServerOptions> = {}): Promise<[TestLink, TailServer]> {
     const tail = await start(options);
@@ -92,7 +67,7 @@ describe.each(kinds)('%s', (name, open, secure) => {
     expect([slow.kind, fast.kind]).toEqual(['reply', 'reply']);
     expect(link.inbox.filter((m) => m.type === 'reply').map((m) => m.id)).toEqual([2, 1]);
     expect(new Float32Array(slow.tensors[0]!.payload.slice().buffer)[0]).toBe(1);
-    const { options } = backend.begun.find((b) => b.id === 2)!;
+    const { options } = tails.backend.begun.find((b) => b.id === 2)!;
     expect(options.urgency).toBe(1);
     expect(options.deadline! - Date.now()).toBeGreaterThan(30_000);
     const line = await until(() => lines.find((l) => String(l.requestId).endsWith('.2')), 'the log line');
@@ -105,10 +80,10 @@ describe.each(kinds)('%s', (name, open, secure) => {
   test('a cancel reaches the backend, and nothing is answered', async () => {
     const [link] = await connected();
     link.send(ask(tiny, 5, 60_000));
-    await until(() => backend.begun.length === 1, 'the request');
+    await until(() => tails.backend.begun.length === 1, 'the request');
     const sent = performance.now();
     link.send(writeMessage('cancel', 5));
-    const at = await until(() => backend.cancelled.get(5), 'the cancellation');
+    const at = await until(() => tails.backend.cancelled.get(5), 'the cancellation');
     expect(at - sent).toBeLessThan(100);
     link.send(ask(tiny, 6));
     await replyTo(link, 6);
@@ -119,9 +94,9 @@ describe.each(kinds)('%s', (name, open, secure) => {
   test('a client that goes cancels all it asked for', async () => {
     const [link, tail] = await connected();
     for (const id of [1, 2, 3]) link.send(ask(tiny, id, 60_000));
-    await until(() => backend.begun.length === 3, 'three requests');
+    await until(() => tails.backend.begun.length === 3, 'three requests');
     link.close();
-    await until(() => backend.cancelled.size === 3, 'three cancellations');
+    await until(() => tails.backend.cancelled.size === 3, 'three cancellations');
     const open = (await (await tail.app.request('/metrics')).text()).match(/^isthmus_open_links\{.*$/gm)!;
     expect(open.length).toBe(3);
     for (const line of open) expect(line).toMatch(/ 0$/);
@@ -136,7 +111,7 @@ describe.each(kinds)('%s', (name, open, secure) => {
     link.send(ask(tiny, 10, 0));
     await replyTo(link, 10);
     expect(repliesTo(link, 9).length).toBe(1);
-    expect(backend.begun.map((b) => b.id)).toEqual([9, 10]);
+    expect(tails.backend.begun.map((b) => b.id)).toEqual([9, 10]);
     link.close();
   });
 
@@ -189,7 +164,7 @@ describe.each(kinds)('%s', (name, open, secure) => {
     link.send(first());
     expect((await lastWord(link)).code).toBe(code);
     await link.ended;
-    expect(backend.begun).toEqual([]);
+    expect(tails.backend.begun).toEqual([]);
   });
 
   test.each([
@@ -247,7 +222,7 @@ describe.each(kinds)('%s', (name, open, secure) => {
   test('stopping: goaway, what runs is answered, nothing new is taken, then the link ends', async () => {
     const [link, tail] = await connected();
     link.send(ask(tiny, 1, 500));
-    await until(() => backend.begun.length === 1, 'the request');
+    await until(() => tails.backend.begun.length === 1, 'the request');
     const closed = tail.close({ graceMs: 15_000 });
     await until(() => link.inbox.find((m) => m.type === 'goaway'), 'goaway');
     link.send(ask(tiny, 2));
@@ -263,9 +238,9 @@ describe.each(kinds)('%s', (name, open, secure) => {
   test('stopping cuts what outlives the grace time', async () => {
     const [link, tail] = await connected();
     link.send(ask(tiny, 1, 60_000));
-    await until(() => backend.begun.length === 1, 'the request');
+    await until(() => tails.backend.begun.length === 1, 'the request');
     await tail.close({ graceMs: 100 });
-    expect(backend.cancelled.size).toBe(1);
+    expect(tails.backend.cancelled.size).toBe(1);
     await link.ended;
   });
 });

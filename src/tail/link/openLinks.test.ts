@@ -1,18 +1,14 @@
 // How many links may be open, how long a message may take, and that no link outlives the token it was opened with.
 
-import { mkdtemp } from 'node:fs/promises';
 import { createConnection } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { SignJWT } from 'jose';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import type { Manifest } from '../../model/manifest.ts';
 import { type Message, readMessage, writeMessage } from '../../wire/message.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createGate, createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
-import { type DevCertificate, ensureDevCertificate } from '../listen/devCertificate.ts';
+import { createGate, type TailServer } from '../index.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { figure, testCertificate } from '../testTails.fixture.ts';
 import {
   ask,
   hello,
@@ -20,37 +16,21 @@ import {
   openWebSocket,
   openWebTransport,
   replyTo,
-  type SteeredBackend,
-  steeredBackend,
+  steeredTails,
   type TestLink,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let tls: DevCertificate;
-let backend: SteeredBackend;
-const tails: TailServer[] = [];
+const { dir, tiny } = await testModels();
+const tls = await testCertificate();
+const tails = steeredTails({ models: dir, metrics: 'public' });
+const { start, end } = tails;
+afterEach(end);
+
 const TOKEN = 'token-of-the-shop-0123456789';
 const SECRET = 'k'.repeat(32);
 const jwt = { issuer: 'i', audience: 'a', secret: SECRET, clockTolerance: 0 };
-
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-  tls = await ensureDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
-});
-afterEach(async () => {
-  await Promise.all(tails.splice(0).map((t) => t.close({ graceMs: 100 })));
-});
-
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  backend = steeredBackend();
-  const fixed = { models: dir, port: 0, logger: false as const, threads: 1, backend };
-  const tail = await createTailServer({ ...fixed, metrics: 'public', ...options });
-  tails.push(tail);
-  return tail;
-}
 
 /** Status and headers of a handshake that is refused. */
 const refusal = (tail: TailServer) =>
@@ -71,10 +51,7 @@ const postLink = (tail: TailServer, headers: Record<string, string> = {}) =>
     body: ask(tiny, 1),
   });
 
-async function held(tail: TailServer): Promise<number> {
-  const text = await (await tail.app.request('/metrics')).text();
-  return Number(/^isthmus_held_bytes (\d+)$/m.exec(text)![1]);
-}
+const held = (tail: TailServer) => figure(tail, 'held_bytes');
 
 async function opened(tail: TailServer, ticket?: string): Promise<TestLink> {
   const link = await openWebSocket(tail);
@@ -211,7 +188,7 @@ test.each([
   const link = await opened(tail, await ticketFor(tail, TOKEN));
   const early = await ticketFor(tail, TOKEN);
   link.send(ask(tiny, 1, 1500));
-  await until(() => backend.begun.length === 1, 'it runs');
+  await until(() => tails.backend.begun.length === 1, 'it runs');
   await gate.reload(changed);
   await tail.reload();
   if (ends) {
@@ -232,7 +209,7 @@ test('a gate that becomes closed ends the links that showed no token', async () 
   const tail = await start({ gate });
   const link = await opened(tail);
   link.send(ask(tiny, 1, 1500));
-  await until(() => backend.begun.length === 1, 'it runs');
+  await until(() => tails.backend.begun.length === 1, 'it runs');
   await gate.reload({ jwt });
   link.send(ask(tiny, 3)); // before anybody told the links
   expect((await replyTo(link, 3)).meta.error?.code).toBe('UNAUTHENTICATED');

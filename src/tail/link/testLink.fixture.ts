@@ -1,6 +1,7 @@
 // Clients of links for the tests of this folder: they send what they are told to, right or wrong, over real sockets, and
 // keep what comes back. Also the backend that the tests steer. Not part of the published package.
 import { WebTransport } from 'rwebtransport';
+import { expect } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Manifest } from '../../model/manifest.ts';
 import { type Message, MessageReader, readMessage, writeMessage } from '../../wire/message.ts';
@@ -8,6 +9,7 @@ import { readFrame } from '../../wire/readFrame.ts';
 import type { TailServer } from '../index.ts';
 import type { InferOptions, TailBackend } from '../run/backend.ts';
 import { rawTensor, tinyFrame } from '../testModels.fixture.ts';
+import { type TestTails, testTails } from '../testTails.fixture.ts';
 
 export interface TestLink {
   send(bytes: Uint8Array): void;
@@ -24,9 +26,12 @@ export type Open = (tail: TailServer, options?: { origin?: string; path?: string
 /** Generous: two cores may be busy with other things. */
 const PATIENCE_MS = 15_000;
 
-export async function until<T>(probe: () => T | undefined | false, what: string): Promise<T> {
+export async function until<T>(
+  probe: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+): Promise<T> {
   for (const end = Date.now() + PATIENCE_MS; ; ) {
-    const value = probe();
+    const value = await probe();
     if (value) return value;
     if (Date.now() > end) throw new Error(`did not happen: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
@@ -119,6 +124,15 @@ export const lastWord = async (link: TestLink) => (await replyTo(link, 0)).meta.
 export const welcomed = (link: TestLink) =>
   until(() => link.inbox.find((m) => m.type === 'welcome'), 'the welcome');
 
+/** A new client is served. */
+export async function healthy(tail: TailServer, tiny: Manifest, open: Open = openWebSocket): Promise<void> {
+  const link = await open(tail);
+  link.send(hello());
+  link.send(ask(tiny, 1));
+  expect((await replyTo(link, 1)).kind).toBe('reply');
+  link.close();
+}
+
 export interface SteeredBackend extends TailBackend {
   /** Ids and options of all requests that began, and the milliseconds until each was cancelled. */
   readonly begun: { id: number; options: InferOptions }[];
@@ -126,7 +140,7 @@ export interface SteeredBackend extends TailBackend {
 }
 
 /** Waits as long as the feature says (ms in its first element), and gives up at once when it is cancelled. */
-export function steeredBackend(): SteeredBackend {
+function steeredBackend(): SteeredBackend {
   const begun: SteeredBackend['begun'] = [];
   const cancelled = new Map<number, number>();
   return {
@@ -148,5 +162,23 @@ export function steeredBackend(): SteeredBackend {
       return { outputs: { scores }, timings: { queue: 0, tail: ms } };
     },
     close: () => Promise.resolve(),
+  };
+}
+
+/** Tails that the test steers; `backend` is that of the one started last. */
+export function steeredTails(
+  ...usual: Parameters<typeof testTails>
+): TestTails & { readonly backend: SteeredBackend } {
+  const { start, end } = testTails(...usual);
+  let backend = steeredBackend();
+  return {
+    get backend() {
+      return backend;
+    },
+    start(options) {
+      backend = steeredBackend();
+      return start({ backend, ...options });
+    },
+    end,
   };
 }

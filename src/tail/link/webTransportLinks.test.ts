@@ -1,30 +1,22 @@
 // What is peculiar to WebTransport: clients that leave at any moment or never speak, garbage on
 // the UDP port, other addresses. Its links are tested with the others in links.test.ts.
 import { createSocket } from 'node:dgram';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { WebTransport } from 'rwebtransport';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
-import { createTailServer, type TailServer } from '../index.ts';
+import { afterAll, expect, test } from 'vitest';
 import { certificateHashes } from '../listen/certificate.ts';
-import { type DevCertificate, ensureDevCertificate } from '../listen/devCertificate.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { figure, testCertificate } from '../testTails.fixture.ts';
 import {
   ask,
+  healthy,
   hello,
   openWebTransport,
   replyTo,
-  steeredBackend,
+  steeredTails,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-let dir: string;
-let tls: DevCertificate;
-let tail: TailServer;
-let tiny: Manifest;
 const problems: object[] = [];
 const warnings: string[] = [];
 const logger = {
@@ -33,28 +25,17 @@ const logger = {
   error: (fields: object) => void problems.push(fields),
 };
 
-beforeAll(async () => {
-  ({ dir, tiny } = await testModels());
-  tls = await ensureDevCertificate(await mkdtemp(join(tmpdir(), 'isthmus-cert-')));
-  tail = await start();
-});
+const { dir, tiny } = await testModels();
+const tls = await testCertificate();
+const { start, end } = steeredTails(
+  { models: dir, logger, tls, metrics: 'public', linkLimits: { helloMs: 2000 } },
+  500,
+);
+const tail = await start();
 afterAll(async () => {
-  await tail.close({ graceMs: 500 });
+  await end();
   expect(problems).toEqual([]);
 });
-
-const start = (options: object = {}) =>
-  createTailServer({
-    models: dir,
-    port: 0,
-    logger,
-    threads: 1,
-    backend: steeredBackend(),
-    tls,
-    metrics: 'public',
-    linkLimits: { helloMs: 2000 },
-    ...options,
-  });
 
 const pinned = () => ({
   serverCertificateHashes: certificateHashes(tls.certificate).map((hash) => ({
@@ -63,18 +44,7 @@ const pinned = () => ({
   })),
 });
 
-async function healthy(): Promise<void> {
-  const link = await openWebTransport(tail);
-  link.send(hello());
-  link.send(ask(tiny, 1));
-  expect((await replyTo(link, 1)).kind).toBe('reply');
-  link.close();
-}
-
-async function openLinks(): Promise<number> {
-  const text = await (await tail.app.request('/metrics')).text();
-  return Number(/^isthmus_open_links\{transport="webtransport"\} (\d+)$/m.exec(text)![1]);
-}
+const openLinks = () => figure(tail, 'open_links{transport="webtransport"}');
 
 test('60 clients that leave before, while and after they open a link', async () => {
   const leave = async (stage: number) => {
@@ -94,8 +64,8 @@ test('60 clients that leave before, while and after they open a link', async () 
   for (let i = 0; i < 60; i += 12) {
     await Promise.all(Array.from({ length: 12 }, (_, n) => leave((i + n) % 6)));
   }
-  await healthy();
-  for (const end = Date.now() + 15_000; (await openLinks()) > 0; ) {
+  await healthy(tail, tiny, openWebTransport);
+  for (const end = Date.now() + 15_000; (await openLinks()) !== 0; ) {
     if (Date.now() > end) throw new Error(`${await openLinks()} links are still open`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
@@ -109,7 +79,7 @@ test('garbage on the UDP port harms nothing', async () => {
     await new Promise((resolve) => socket.send(bytes, tail.port, '127.0.0.1', resolve));
   }
   socket.close();
-  await healthy();
+  await healthy(tail, tiny, openWebTransport);
 });
 
 test.each(['localhost', '::1', '0.0.0.0', '::'])('listens on %s for UDP as for TCP', async (host) => {

@@ -1,34 +1,24 @@
 import { createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import type { Tensors } from '../../tensor.ts';
 import { FRAME_TYPE } from '../../wire/layout.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createOipBackend, createTailServer, type TailServer } from '../index.ts';
-import { loadServedModel, type ServedModel } from '../models/servedModel.ts';
+import { createOipBackend, type TailServer } from '../index.ts';
+import { loadServedModel } from '../models/servedModel.ts';
 import type { InferOptions } from '../run/backend.ts';
 import { testModels, tinyFrame, wave } from '../testModels.fixture.ts';
+import { testTails } from '../testTails.fixture.ts';
 import { addressOf, serveProcess } from './serveProcess.fixture.ts';
 
-let dir: string;
-let tiny: Manifest;
-let model: ServedModel;
-let slow: ServedModel;
-let engine: TailServer;
+const { dir, tiny } = await testModels();
+const model = await loadServedModel(`${dir}/tiny`);
+const slow = await loadServedModel(`${dir}/slow`);
+const { start, end } = testTails({ models: dir });
+const engine = await start({ grpcPort: 0 });
+afterAll(end);
 const closing: (() => unknown)[] = [];
-
-beforeAll(async () => {
-  const made = await testModels();
-  ({ dir, tiny } = made);
-  model = await loadServedModel(`${dir}/tiny`);
-  slow = await loadServedModel(`${dir}/slow`);
-  engine = await createTailServer({ models: dir, port: 0, grpcPort: 0, logger: false, threads: 1 });
-});
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
-});
-afterAll(async () => {
-  await engine.close();
 });
 
 const urls = (tail: TailServer) => [
@@ -75,7 +65,7 @@ test('tail to tail, over gRPC and REST: whole model, a cut, a batch, all bits as
   expect(three.length).toBe(36);
   for (const url of urls(engine)) {
     const made = createOipBackend({ url });
-    const front = await createTailServer({ models: dir, port: 0, logger: false, threads: 1, backend: made });
+    const front = await start({ backend: made });
     closing.push(() => front.close());
     expect([url, await ask(front, tinyFrame(tiny))]).toEqual([url, want]);
     expect([url, await dense(front)]).toEqual([url, three]);
@@ -118,7 +108,7 @@ test('deadlines and cancellation go through to the engine', async () => {
 });
 
 test('an engine that is away is asked again, then named', async () => {
-  const other = await createTailServer({ models: dir, port: 0, grpcPort: 0, logger: false, threads: 1 });
+  const other = await start({ grpcPort: 0 });
   const [grpc, http] = urls(other);
   await other.close();
   for (const url of [grpc!, http!]) {
@@ -133,7 +123,7 @@ test('an engine that is away is asked again, then named', async () => {
   // It comes back on the same port while a request waits for its next attempt.
   const { whole } = backend(http!);
   const first = whole();
-  const again = await createTailServer({ models: dir, port: other.port, logger: false, threads: 1 });
+  const again = await start({ port: other.port });
   closing.push(() => again.close());
   const got = await first.catch(() => whole());
   expect(got.outputs.scores!.shape).toEqual([1, 3]);

@@ -1,28 +1,23 @@
 import { join } from 'node:path';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { type Client, type ClientDuplexStream, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
+import { type ClientDuplexStream, Metadata, type MethodDefinition, status } from '@grpc/grpc-js';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Manifest } from '../../model/manifest.ts';
 import { viewBytes } from '../../tensor.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createTailServer, type TailServer } from '../index.ts';
 import { testModels, tinyFrame, wave } from '../testModels.fixture.ts';
+import { testTails } from '../testTails.fixture.ts';
 import type { ProtoRequest, ProtoStreamResponse } from './messages.ts';
 import { callOip, failure, oipClient, tinyRequest } from './oipClient.fixture.ts';
 import { inferenceService } from './protocol.ts';
 
-let dir: string;
-let tail: TailServer;
-let tiny: Manifest;
-let client: Client;
+const { dir, tiny } = await testModels();
+const tails = testTails({ models: dir, grpcPort: 0 });
+const tail = await tails.start();
+const client = oipClient(tail.grpcPort!);
 let want: Float32Array;
 
 beforeAll(async () => {
-  const made = await testModels();
-  ({ tiny, dir } = made);
-  tail = await createTailServer({ models: dir, port: 0, grpcPort: 0, logger: false, threads: 1 });
-  client = oipClient(tail.grpcPort!);
   const head = await InferenceSession.create(join(dir, 'tiny', 's0.onnx'));
   const rest = await InferenceSession.create(join(dir, 'tiny', 's1.onnx'));
   const { feature } = await head.run({ x: new OrtTensor('float32', wave(384), [2, 3, 8, 8]) });
@@ -30,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   client.close();
-  await tail.close();
+  await tails.end();
 });
 
 const floats = (bytes: Uint8Array) => viewBytes('float32', new Uint8Array(bytes)) as Float32Array;

@@ -1,41 +1,30 @@
 // What calls over gRPC may hold and for how long, and what a closed gate tells of models that are not the caller's.
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { type Client, type ClientDuplexStream, type MethodDefinition, status } from '@grpc/grpc-js';
-import { afterEach, beforeAll, expect, test } from 'vitest';
-import { createGate, createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
-import { steeredBackend, until } from '../link/testLink.fixture.ts';
+import { afterEach, expect, test } from 'vitest';
+import { createGate, type TailServer, type TailServerOptions } from '../index.ts';
+import { steeredTails, until } from '../link/testLink.fixture.ts';
 import { openGate } from '../operate/gate.ts';
 import { testModels, wave } from '../testModels.fixture.ts';
+import { figure } from '../testTails.fixture.ts';
 import type { ProtoRequest, ProtoStreamResponse } from './messages.ts';
 import { callOip, failure, oipClient, tinyRequest } from './oipClient.fixture.ts';
 import { inferenceService } from './protocol.ts';
 
-let dir: string;
-const tails: TailServer[] = [];
+const { dir } = await testModels();
+const tails = steeredTails({ models: dir, grpcPort: 0, metrics: 'public' });
 const clients: Client[] = [];
 
-beforeAll(async () => {
-  ({ dir } = await testModels());
-});
 afterEach(async () => {
   for (const client of clients.splice(0)) client.close();
-  await Promise.all(tails.splice(0).map((tail) => tail.close({ graceMs: 100 })));
+  await tails.end();
 });
 
 async function start(
   options: Partial<TailServerOptions> = {},
 ): Promise<{ tail: TailServer; client: Client }> {
-  const fixed = {
-    models: dir,
-    port: 0,
-    grpcPort: 0,
-    logger: false as const,
-    threads: 1,
-    metrics: 'public' as const,
-  };
-  const tail = await createTailServer({ ...fixed, backend: steeredBackend(), ...options });
+  const tail = await tails.start(options);
   const client = oipClient(tail.grpcPort!);
-  tails.push(tail);
   clients.push(client);
   return { tail, client };
 }
@@ -53,10 +42,7 @@ function stream(client: Client): { call: Stream; answers: ProtoStreamResponse[];
   return { call, answers, ended };
 }
 
-async function held(tail: TailServer): Promise<number> {
-  const text = await (await tail.app.request('/metrics')).text();
-  return Number(/^isthmus_held_bytes (\d+)$/m.exec(text)![1]);
-}
+const held = (tail: TailServer) => figure(tail, 'held_bytes');
 
 /** Of `tiny`, taking `ms`. */
 function request(ms: number): ProtoRequest {

@@ -4,12 +4,12 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
 import * as v from 'valibot';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { type Manifest, manifestId } from '../../model/manifest.ts';
 import { viewBytes } from '../../tensor.ts';
 import { readFrame } from '../../wire/readFrame.ts';
-import { createTailServer, type TailServer } from '../index.ts';
 import { testModels, tinyFrame, wave } from '../testModels.fixture.ts';
+import { testTails } from '../testTails.fixture.ts';
 import {
   inferenceErrorResponse,
   inferenceResponse,
@@ -18,27 +18,12 @@ import {
 } from './oipSchema.fixture.ts';
 import { bytesOf, numbers, postOip, refused, x } from './restClient.fixture.ts';
 
-let tail: TailServer;
-let tiny: Manifest;
-let head: InferenceSession;
-let rest: InferenceSession;
-
-beforeAll(async () => {
-  const made = await testModels();
-  ({ tiny } = made);
-  tail = await createTailServer({
-    models: made.dir,
-    port: 0,
-    logger: false,
-    maxBodyBytes: 1 << 20,
-    threads: 1,
-  });
-  head = await InferenceSession.create(join(made.dir, 'tiny', 's0.onnx'));
-  rest = await InferenceSession.create(join(made.dir, 'tiny', 's1.onnx'));
-});
-afterAll(async () => {
-  await tail.close();
-});
+const { dir, tiny } = await testModels();
+const { start, end } = testTails({ models: dir });
+const tail = await start({ maxBodyBytes: 1 << 20 });
+afterAll(end);
+const head = await InferenceSession.create(join(dir, 'tiny', 's0.onnx'));
+const rest = await InferenceSession.create(join(dir, 'tiny', 's1.onnx'));
 
 /** What onnxruntime itself gives for a batch. */
 async function scores(x: Float32Array, batch = 1): Promise<Float32Array> {
@@ -214,7 +199,7 @@ test('versions of a model by tag or folder, and frames find theirs by themselves
   core.segments.at(-1)!.outputs = core.outputs;
   const id = await manifestId(core);
   await writeFile(join(dir, 'tiny@2', 'manifest.json'), JSON.stringify({ ...core, id }));
-  const several = await createTailServer({ models: dir, port: 0, logger: false, threads: 1 });
+  const several = await start({ models: dir });
   const read = async (path: string) =>
     (await (await fetch(`${several.url}/v2/models/tiny${path}`)).json()) as object;
   const tags = [id.slice(0, 16), older.id.slice(0, 16)];
@@ -224,5 +209,4 @@ test('versions of a model by tag or folder, and frames find theirs by themselves
   const headers = { 'inference-header-content-length': '0' };
   const { json } = await postOip(several.url, 'tiny.isthmus', tinyFrame(older), [], headers);
   expect(json).toMatchObject({ outputs: [{ name: 'reply' }] });
-  await several.close();
 });

@@ -3,31 +3,18 @@
 import { join } from 'node:path';
 import { deflateRawSync, deflateSync, gunzipSync, gzipSync } from 'node:zlib';
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTailServer, type TailServer } from '../index.ts';
+import { afterAll, expect, test } from 'vitest';
 import { rawExchange } from '../testClient.fixture.ts';
 import { testModels, wave } from '../testModels.fixture.ts';
+import { testTails } from '../testTails.fixture.ts';
 import { bytesOf, numbers, postOip, refused, x } from './restClient.fixture.ts';
 
-let tail: TailServer;
-let head: InferenceSession;
-let rest: InferenceSession;
-
-beforeAll(async () => {
-  const made = await testModels();
-  tail = await createTailServer({
-    models: made.dir,
-    port: 0,
-    logger: false,
-    maxBodyBytes: 1 << 20,
-    threads: 1,
-  });
-  head = await InferenceSession.create(join(made.dir, 'tiny', 's0.onnx'));
-  rest = await InferenceSession.create(join(made.dir, 'tiny', 's1.onnx'));
-});
-afterAll(async () => {
-  await tail.close();
-});
+const { dir } = await testModels();
+const { start, end } = testTails({ models: dir });
+const tail = await start({ maxBodyBytes: 1 << 20 });
+afterAll(end);
+const head = await InferenceSession.create(join(dir, 'tiny', 's0.onnx'));
+const rest = await InferenceSession.create(join(dir, 'tiny', 's1.onnx'));
 
 /** What onnxruntime itself gives for a batch. */
 async function scores(x: Float32Array, batch = 1): Promise<Float32Array> {

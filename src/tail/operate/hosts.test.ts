@@ -3,21 +3,14 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
-import { createGate, createTailServer, type TailServer, type TailServerOptions } from '../index.ts';
+import { createGate, type TailServer } from '../index.ts';
 import { testModels } from '../testModels.fixture.ts';
+import { testTails } from '../testTails.fixture.ts';
 import { hostCheck, usualHosts } from './hosts.ts';
 
-const tails: TailServer[] = [];
-afterEach(async () => {
-  await Promise.all(tails.splice(0).map((tail) => tail.close({ graceMs: 100 })));
-});
-
-async function start(options: Partial<TailServerOptions> = {}): Promise<TailServer> {
-  const { dir } = await testModels();
-  const tail = await createTailServer({ models: dir, port: 0, logger: false, threads: 1, ...options });
-  tails.push(tail);
-  return tail;
-}
+const { dir } = await testModels();
+const { start, end } = testTails({ models: dir });
+afterEach(end);
 
 /** Status and error code of a request with this `Host`, as the browser of a rebound page sends it. */
 async function ask({ port }: TailServer, host: string, path: string, more: Record<string, string> = {}) {
