@@ -1,7 +1,7 @@
 // `npm test`: everything, from types to real browsers. Finds or installs Chromium, runs each stage to its end even when
 // one fails, says what was not run and what passed only on a retry, and closes with "N passed, N failed".
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureChromium } from './chromium.ts';
@@ -51,8 +51,23 @@ const projects = [
   { project: 'faults', workers: 2 },
   { project: 'browser', workers: 1 },
 ];
+/** Specs that mostly wait: for installs, processes and links that are cut. They run beside the browser's stage, which computes. */
+const WAITING = ['cli', 'consumer', 'downloads', 'clientCaution', 'clientFaults'].map(
+  (n) => `e2e/${n}.spec.ts`,
+);
+const endToEnd = async (name: string, specs: readonly string[], quiet: boolean) => {
+  const file = join(scratch, `${name}.json`);
+  const args = ['test', '--retries=1', '--reporter=list,json', `--output=test-results/${name}`, ...specs];
+  const { code, output } = await run('playwright', args, {
+    quiet,
+    env: { PLAYWRIGHT_JSON_OUTPUT_FILE: file },
+  });
+  return { file, code, output };
+};
+let beside: ReturnType<typeof endToEnd> | undefined;
 for (const { project, workers } of projects) {
   console.log(`── vitest, project ${project}`);
+  if (project === 'browser') beside = endToEnd('waiting', WAITING, true);
   const file = join(scratch, `${project}.json`);
   const { code } = await run('vitest', [
     'run',
@@ -69,10 +84,16 @@ for (const { project, workers } of projects) {
 }
 
 console.log('── Playwright: the built page, CLI and package against the real tail');
-const file = join(scratch, 'e2e.json');
-const { code } = await run('playwright', ['test', '--retries=1', '--reporter=list,json'], {
-  env: { PLAYWRIGHT_JSON_OUTPUT_FILE: file },
-});
+if (beside) {
+  const { file, code, output } = await beside;
+  process.stdout.write(output);
+  await countFile('playwright, beside the browser stage', file, code, ofPlaywright);
+}
+const others = (await readdir(join(root, 'e2e')))
+  .filter((name) => name.endsWith('.spec.ts'))
+  .map((name) => `e2e/${name}`)
+  .filter((spec) => !WAITING.includes(spec));
+const { file, code } = await endToEnd('computing', others, false);
 await countFile('playwright', file, code, ofPlaywright);
 
 await rm(scratch, { recursive: true, force: true });
