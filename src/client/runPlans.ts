@@ -135,7 +135,7 @@ export function createPlanRunner({
     answered: (reply: Crossed) => Outcome,
   ): Promise<Outcome> {
     const { wish, sending, signal } = attempt;
-    attempt.prepared?.(timings);
+    if (!attempt.reason) attempt.prepared?.(timings); // another plan's times are not the decided one's
     signal.throwIfAborted();
     attempt.side = 'tail';
     attempt.early.up += frame.byteLength;

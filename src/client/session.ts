@@ -93,7 +93,7 @@ export function createSession({
           signal,
           whole: caution?.allows(manifest, defaults, options).whole ?? true,
           late: planned?.late,
-          prepared: planned?.prepared,
+          prepared: choice === whole ? planned?.prepared : undefined,
         });
         const careful = choice !== whole ? caution : undefined;
         planned?.answered(outcome, performance.now() - started, degraded, careful?.because);

@@ -46,7 +46,7 @@ const PRESET: PresetName = 'isthmus';
 /**
  * `local`, `remote` in one format or two, and the natural bottlenecks: cuts whose feature, encoded, weighs less than at every
  * earlier cut and less than the picture in the larger format (Neurosurgeon, Kang et al. 2017; dynamic split computing, Bakhtiarnia et
- * al. 2022). Per cut the smallest preset within the limit on accuracy, and the most accurate one that still weighs less than the picture.
+ * al. 2022). Per cut the smallest preset within the limit on accuracy, and the most accurate one below the same bound.
  */
 export function candidatesOf(manifest: Manifest, options: CandidateOptions = {}): Candidate[] {
   const remotes = uploadsOf(manifest, options.upload, options.maxAccuracyLoss ?? ACCURACY_LOSS);

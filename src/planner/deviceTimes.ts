@@ -19,7 +19,7 @@ const SCALED = 0.7;
 const GUESSED = 0.1;
 /** Answers without a head after which a machine that was slow may have recovered. */
 const LONG = 20;
-/** After so many more it may be twice as fast as it ever was, three times after as many again, and so on up to there. */
+/** Without any head it may be twice as fast as it ever was after twice so many answers, three times after three times, up to there. */
 const RESTED = 12;
 const MOST_RESTED = 4;
 const FIRST_PREPARE_MS = 3;

@@ -1,11 +1,10 @@
 // Clients that hold on to what they have: replies that are never read, uploads that never end, links that are left. The tail holds a
 // bounded amount, gives it back, and serves the next one.
 import { createConnection, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { writeMessage } from '../../wire/message.ts';
 import type { TailServer } from '../index.ts';
-import { testModels } from '../testModels.fixture.ts';
 import { figure } from '../testTails.fixture.ts';
 import {
   ask,
@@ -13,21 +12,12 @@ import {
   hello,
   openWebSocket,
   replyTo,
-  steeredTails,
+  strictTails,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-const problems: object[] = [];
-const logger = { info() {}, warn() {}, error: (fields: object) => void problems.push(fields) };
-const { dir, tiny } = await testModels();
-const { start, end } = steeredTails({ models: dir, logger, metrics: 'public' });
-afterEach(async () => {
-  await end();
-  expect(problems).toEqual([]);
-});
-
-const held = (tail: TailServer) => figure(tail, 'held_bytes');
+const { tiny, start, held } = await strictTails();
 const openLinks = (tail: TailServer) => figure(tail, 'open_links{transport="websocket"}');
 
 test('a client that does not read its replies is cut off', async () => {

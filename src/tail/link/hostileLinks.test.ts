@@ -1,14 +1,11 @@
 // Clients that mean harm, or do not know what they do: damaged messages by the thousand, messages that are too large or come too
 // early. The tail answers with codes and serves the next one. (greedyLinks.test.ts: clients that hold on to what they have.)
 import fc from 'fast-check';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { IsthmusError } from '../../errors.ts';
 import { cutMessage } from '../../wire/datagram.ts';
 import { MessageReader, readMessage, writeMessage } from '../../wire/message.ts';
-import type { TailServer } from '../index.ts';
-import { testModels } from '../testModels.fixture.ts';
-import { figure } from '../testTails.fixture.ts';
 import {
   ask,
   healthy,
@@ -16,21 +13,12 @@ import {
   lastWord,
   openWebSocket,
   replyTo,
-  steeredTails,
+  strictTails,
   until,
   welcomed,
 } from './testLink.fixture.ts';
 
-const problems: object[] = [];
-const logger = { info() {}, warn() {}, error: (fields: object) => void problems.push(fields) };
-const { dir, tiny } = await testModels();
-const { start, end } = steeredTails({ models: dir, logger, metrics: 'public' });
-afterEach(async () => {
-  await end();
-  expect(problems).toEqual([]);
-});
-
-const held = (tail: TailServer) => figure(tail, 'held_bytes');
+const { tiny, start, held } = await strictTails();
 
 test('20,000 damaged messages are read or refused with a code', () => {
   const seeds = [hello(), ask(tiny, 7), writeMessage('ping', 1, { body: new Uint8Array(9) })];

@@ -1,15 +1,15 @@
 // Clients of links for the tests of this folder: they send what they are told to, right or wrong, over real sockets, and
 // keep what comes back. Also the backend that the tests steer. Not part of the published package.
 import { WebTransport } from 'rwebtransport';
-import { expect } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Manifest } from '../../model/manifest.ts';
 import { type Message, MessageReader, readMessage, writeMessage } from '../../wire/message.ts';
 import { readFrame } from '../../wire/readFrame.ts';
 import type { TailServer } from '../index.ts';
 import type { InferOptions, TailBackend } from '../run/backend.ts';
-import { rawTensor, tinyFrame } from '../testModels.fixture.ts';
-import { type TestTails, testTails } from '../testTails.fixture.ts';
+import { rawTensor, testModels, tinyFrame } from '../testModels.fixture.ts';
+import { figure, type TestTails, testTails } from '../testTails.fixture.ts';
 
 export interface TestLink {
   send(bytes: Uint8Array): void;
@@ -181,4 +181,17 @@ export function steeredTails(
     },
     end,
   };
+}
+
+/** Tails that a test file's clients mean harm to: after each test they end, and none of them may have logged an error. */
+export async function strictTails() {
+  const problems: object[] = [];
+  const logger = { info() {}, warn() {}, error: (fields: object) => void problems.push(fields) };
+  const { dir, tiny } = await testModels();
+  const { start, end } = steeredTails({ models: dir, logger, metrics: 'public' });
+  afterEach(async () => {
+    await end();
+    expect(problems).toEqual([]);
+  });
+  return { tiny, start, held: (tail: TailServer) => figure(tail, 'held_bytes') };
 }
